@@ -1,0 +1,1 @@
+"""What RQ runs. Imports bot; bot never imports this package."""
