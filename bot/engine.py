@@ -1,0 +1,395 @@
+"""How a session moves: (flow, session, reading) -> (session', what to say, effects).
+
+Rules of this file
+1. Pure. No clock, no random, no storage, no words of any language: texts are named by key, ids are given from outside.
+2. Total. Every reading in every state gives a step; a flow that loops stops after MAX_HOPS with an error that the
+   load-time proof makes unreachable.
+3. An emergency, a crisis or an urgent word moves the session from any state, an ended one too, and nothing is said
+   before it.
+4. Unclear is never an answer. It is counted; after the question's retries it becomes the value "unclear" and the
+   question's own no_match target decides.
+5. Silence is counted apart from misses and never becomes an answer.
+6. BACK forgets the answer it goes back to and everything after it, so no safety screen can be stepped around.
+7. A decision asks only while its first undecided rule needs it (guard.py: three-valued), so what is not asked could not
+   have changed the result.
+8. An ended session does not move again, except by rule 3, by RESTART, or by an event of the flow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from bot.flow import model
+from bot.flow.guard import UNCLEAR, Answer, Context, Guard
+from bot.flow.load import Loaded
+from bot.reading.model import Expects, Reading
+
+MAX_HOPS = 50
+End = Literal["listen", "hangup", "dial"]
+ALARMS = ("emergency", "crisis", "urgent")
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One person's walk through one flow version. *answers* in the order they were given."""
+
+    id: str
+    flow: str
+    flow_hash: str
+    language: str
+    channel: str
+    state: str = ""
+    turn: int = 0
+    answers: Mapping[str, Answer] = field(default_factory=dict)
+    trail: tuple[str, ...] = ()
+    misses: int = 0
+    silences: int = 0
+    outcome: str | None = None
+    disposition: str | None = None
+    rule: str | None = None
+    reason: str | None = None
+    alarm: str | None = None
+    ended: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What must happen outside. *kind* is a key of model.Do, or ``silence`` (a timer); *value* belongs to it."""
+
+    kind: str
+    value: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one turn came to. *say* are text keys in order, all in one message; *values* fill their placeholders."""
+
+    session: Session
+    say: tuple[str, ...] = ()
+    effects: tuple[Effect, ...] = ()
+    end: End = "listen"
+    values: Mapping[str, str] = field(default_factory=dict)
+    handover: tuple[str, str] | None = None
+
+
+class FlowLoopError(RuntimeError):
+    """A flow went round without waiting; bot.proof refuses such a flow, so this is a bug."""
+
+
+def context(session: Session) -> Context:
+    """What guards see: the answers and the built-in names."""
+    return {
+        **session.answers,
+        "channel": session.channel,
+        "language": session.language,
+        "outcome": session.outcome or "none",
+    }
+
+
+def start(loaded: Loaded, session: Session, *, at: str | None = None, greet: bool = True) -> Step:
+    """Begin a walk: enter the initial state of the channel (or *at*) and say the greeting first."""
+    flow = loaded.flow
+    say = (flow.greeting,) if greet and flow.greeting else ()
+    return _enter(loaded, replace(session, turn=session.turn + 1), at or flow.initial[_channel(session)], say=say)
+
+
+def begin(loaded: Loaded, session: Session, reading: Reading) -> Step:
+    """The first input of a session. What it says is not an answer: nothing was asked. An event that moves, moves."""
+    event = event_of(reading)
+    if any(arm.target for arm in loaded.flow.on.get(event, ())):
+        step = _event(loaded, replace(session, turn=session.turn + 1), event)
+        if step is not None:
+            return step
+    if event.startswith("language_"):
+        session = replace(session, language=event.removeprefix("language_"))
+    return start(loaded, session)
+
+
+def advance(loaded: Loaded, session: Session, reading: Reading) -> Step:
+    """One accepted input. See the rules at the top of this file."""
+    session = replace(session, turn=session.turn + 1)
+    event = event_of(reading)
+    if event in ("restart", "opt_in") and (event == "restart" or session.ended):
+        return _again_from_the_top(loaded, session)
+    if event == "back":
+        return _back(loaded, session)
+    if event.startswith("language_"):
+        session = replace(session, language=event.removeprefix("language_"))
+        return look(loaded, session, first=("lang_switch",) if "lang_switch" in loaded.flow.texts else ())
+    if event == "repeat" or (event == "opt_in" and not session.ended):
+        return look(loaded, session)
+    if event in loaded.flow.on:
+        step = _event(loaded, session, event)
+        if step is not None:
+            return step
+    if session.ended:
+        return look(loaded, session)
+    if reading.kind == "silence":
+        return _silence(loaded, session)
+    if reading.kind == "answer" and reading.value is not None:
+        return _answer(loaded, session, reading.value)
+    return _miss(loaded, session, reading)
+
+
+def event_of(reading: Reading) -> str:
+    """The name under which a flow's ``on`` knows this reading; "" for answers, silence and the unclear."""
+    if reading.kind == "info":
+        return f"info_{reading.value}"
+    if reading.kind in ("command", "emergency"):
+        return str(reading.value)
+    return reading.kind if reading.kind in ("opt_out", "opt_in", "minor") else ""
+
+
+def look(loaded: Loaded, session: Session, *, first: tuple[str, ...] = ()) -> Step:
+    """Say again where the session stands, without moving: the open question, or the end."""
+    state = loaded.states[session.state]
+    if isinstance(state, model.Question):
+        return Step(session, (*first, state.ask), values=_values(session))
+    end: End = "hangup"
+    if isinstance(state, model.Final):
+        end = state.then
+        return Step(session, (*first, *(state.again or state.say)), end=end, values=_values(session))
+    return Step(session, first, end=end)
+
+
+def waiting(loaded: Loaded, session: Session) -> Expects | None:
+    """What the open question takes, or None when nothing is asked."""
+    state = loaded.states.get(session.state)
+    return None if session.ended or not isinstance(state, model.Question) else expects(state)
+
+
+def expects(question: model.Question) -> Expects:
+    """How the reading room sees a question."""
+    takes = question.takes
+    return Expects(takes.type, takes.strictness, tuple(one.value for one in takes.options), tuple(takes.topics))
+
+
+def no_match_of(loaded: Loaded, question: model.Question) -> model.NoMatch:
+    """The question's own, or the flow's."""
+    found = question.no_match or loaded.flow.defaults.no_match
+    if found is None:
+        raise FlowLoopError("A question without no_match was loaded.")
+    return found
+
+
+def no_input_of(loaded: Loaded, question: model.Question, channel: str) -> model.SmsSilence | model.VoiceSilence:
+    """The question's own for this channel, or the flow's."""
+    for holder in (question.no_input, loaded.flow.defaults.no_input):
+        part = getattr(holder, channel) if holder else None
+        if part is not None:
+            return part  # type: ignore[no-any-return]  # getattr by a closed channel name
+    raise FlowLoopError("A question without no_input was loaded.")
+
+
+# -- the ways a turn can go ------------------------------------------------------------------------------------------
+
+
+def _channel(session: Session) -> Literal["sms", "voice"]:
+    return "voice" if session.channel == "voice" else "sms"
+
+
+def _again_from_the_top(loaded: Loaded, session: Session) -> Step:
+    fresh = Session(session.id, session.flow, session.flow_hash, session.language, session.channel, turn=session.turn)
+    step = start(loaded, replace(fresh, turn=session.turn - 1))
+    return replace(step, effects=(Effect("cancel", "follow_ups"), Effect("restarted"), *step.effects))
+
+
+def _back(loaded: Loaded, session: Session) -> Step:
+    if session.ended or not session.trail or session.outcome:
+        return look(loaded, session)
+    to = session.trail[-1]
+    state = loaded.states[to]
+    dropped = {state.store} if isinstance(state, model.Question) else set()
+    answers = {name: value for name, value in session.answers.items() if name not in dropped}
+    session = replace(session, answers=answers, trail=session.trail[:-1])
+    return _wait(loaded, session, to, say=(), effects=())
+
+
+def _event(loaded: Loaded, session: Session, name: str) -> Step | None:
+    seen = context(session)
+    for event in loaded.flow.on[name]:
+        if event.guard and event.guard.decide(seen) is not True:
+            continue
+        if name == "urgent" and session.alarm in ("emergency", "crisis"):
+            return look(loaded, session)  # an urgent word never softens an emergency that was already raised
+        greeting = loaded.flow.greeting
+        greets = greeting and not session.state and name not in ALARMS and name != "opt_out"
+        say = (*((greeting,) if greets and greeting else ()), *event.say)
+        effects = _effects(event.do)
+        if event.target is None:
+            after = look(loaded, session) if not session.ended else Step(session, end=_end_of(loaded, session))
+            return replace(after, say=(*say, *after.say), effects=effects, values=_values(session))
+        if name in ALARMS:
+            session = replace(session, alarm=name, reason=None, rule=None)
+        session = replace(session, rule=event.rule or session.rule, ended=False)
+        return _enter(loaded, session, event.target, say=say, effects=effects)
+    return None
+
+
+def _end_of(loaded: Loaded, session: Session) -> End:
+    state = loaded.states[session.state]
+    return state.then if isinstance(state, model.Final) else "listen"
+
+
+def _answer(loaded: Loaded, session: Session, value: Answer) -> Step:
+    question = _open_question(loaded, session)
+    session = replace(
+        session,
+        answers={**session.answers, question.store: value},
+        trail=(*session.trail, session.state),
+        language=str(value) if question.sets_language else session.language,
+    )
+    return _enter(loaded, *_pick(session, question.transitions))
+
+
+def _miss(loaded: Loaded, session: Session, reading: Reading) -> Step:
+    question = _open_question(loaded, session)
+    policy = no_match_of(loaded, question)
+    if session.misses >= policy.retries:
+        session = replace(session, answers={**session.answers, question.store: UNCLEAR})
+        session = replace(session, trail=(*session.trail, session.state))
+        session = replace(session, rule=policy.rule or session.rule, reason=policy.reason or session.reason)
+        return _enter(loaded, session, policy.target)
+    suggested = _suggestions(question, reading.suggestions, session.language) if not session.misses else {}
+    first = (policy.suggest,) if policy.suggest and len(suggested) == 2 else tuple(policy.say)
+    session = replace(session, misses=session.misses + 1)
+    return Step(session, (*first, question.ask), _timers(loaded, session), values={**_values(session), **suggested})
+
+
+def _silence(loaded: Loaded, session: Session) -> Step:
+    question = _open_question(loaded, session)
+    policy = no_input_of(loaded, question, _channel(session))
+    if isinstance(policy, model.SmsSilence):
+        if policy.nudge and not session.silences:
+            session = replace(session, silences=1)
+            return Step(session, (policy.nudge,), _timers(loaded, session), values=_values(session))
+        return _enter(loaded, session, policy.target)
+    if session.silences >= policy.retries:
+        session = replace(session, rule=policy.rule or session.rule)
+        if question.takes.strictness == "red_flag":
+            session = replace(session, answers={**session.answers, question.store: UNCLEAR})
+        return _enter(loaded, session, policy.target)
+    session = replace(session, silences=session.silences + 1)
+    return Step(session, (*policy.say, question.ask), values=_values(session))
+
+
+def _suggestions(question: model.Question, values: Sequence[str | int], language: str) -> dict[str, str]:
+    labels = {one.value: f"{at} {one.label.get(language, '')}" for at, one in enumerate(question.takes.options, 1)}
+    named = [labels.get(str(value), str(value)) for value in values[:2]]
+    return dict(zip(("a", "b"), named, strict=False))
+
+
+# -- moving ----------------------------------------------------------------------------------------------------------
+
+
+def _open_question(loaded: Loaded, session: Session) -> model.Question:
+    state = loaded.states[session.state]
+    if not isinstance(state, model.Question):
+        raise FlowLoopError("A session waits in a state that asks nothing.")
+    return state
+
+
+def _enter(
+    loaded: Loaded, session: Session, name: str, *, say: tuple[str, ...] = (), effects: tuple[Effect, ...] = ()
+) -> Step:
+    """Go to *name* and on through states that do not wait. One loop, so that no flow can exhaust the stack."""
+    for _ in range(MAX_HOPS):
+        state = loaded.states[name]
+        if isinstance(state, model.Question):
+            if state.skip_if is None or not state.skip_if.decide(context(session)):
+                return _wait(loaded, session, name, say=say, effects=effects)
+            session, name = _pick(session, state.transitions)
+        elif isinstance(state, model.Message):
+            session = replace(session, outcome=state.outcome or session.outcome)
+            say, effects = (*say, *state.say), (*effects, *_effects(state.do))
+            session, name = _pick(session, state.transitions)
+        elif isinstance(state, model.Decision):
+            session, name = _decide(loaded, session, state)
+        elif isinstance(state, model.Handover):
+            effects = (*effects, *_effects(state.do))
+            session = replace(session, state=name)
+            return Step(
+                session, (*say, *state.say), effects, values=_values(session), handover=(state.flow, state.state)
+            )
+        else:
+            return _finish(session, name, state, say, effects)
+    raise FlowLoopError(f"The flow {session.flow} does not come to wait.")
+
+
+def _wait(loaded: Loaded, session: Session, name: str, *, say: tuple[str, ...], effects: tuple[Effect, ...]) -> Step:
+    question = loaded.states[name]
+    before = tuple(question.before) if isinstance(question, model.Question) else ()
+    ask = question.ask if isinstance(question, model.Question) else ""
+    session = replace(session, state=name, misses=0, silences=0)
+    return Step(session, (*say, *before, ask), (*effects, *_timers(loaded, session)), values=_values(session))
+
+
+def _finish(session: Session, name: str, state: model.Final, say: tuple[str, ...], effects: tuple[Effect, ...]) -> Step:
+    session = replace(
+        session,
+        state=name,
+        misses=0,
+        silences=0,
+        ended=True,
+        outcome=state.outcome or session.outcome,
+        disposition=state.disposition or session.disposition,
+    )
+    return Step(session, (*say, *state.say), (*effects, *_effects(state.do)), state.then, _values(session))
+
+
+def _pick(session: Session, arrows: Sequence[model.Arrow]) -> tuple[Session, str]:
+    seen = context(session)
+    for arrow in arrows:
+        if arrow.guard is None or arrow.guard.decide(seen):
+            moved = replace(session, rule=arrow.rule or session.rule, reason=arrow.reason or session.reason)
+            return moved, arrow.target
+    raise FlowLoopError("No transition of a state holds.")
+
+
+def _decide(loaded: Loaded, session: Session, table: model.Decision) -> tuple[Session, str]:
+    seen = context(session)
+    for rule in table.rules:
+        verdict = rule.guard.decide(seen)
+        if verdict:
+            return replace(session, rule=rule.id, reason=rule.reason), rule.target
+        if verdict is None:
+            asked = _next_question(loaded, table, rule.guard, session.answers)
+            if asked:
+                return session, asked
+    return replace(session, rule=table.otherwise.id, reason=table.otherwise.reason), table.otherwise.target
+
+
+def _next_question(loaded: Loaded, table: model.Decision, guard: Guard, answers: Mapping[str, Answer]) -> str | None:
+    for name in table.asks:
+        state = loaded.states[name]
+        if isinstance(state, model.Question) and state.store not in answers:
+            return name
+    return None
+
+
+def _effects(deeds: Sequence[model.Do]) -> tuple[Effect, ...]:
+    found = []
+    for do in deeds:
+        for kind in ("task", "link", "grant", "plan", "cancel", "record"):
+            value = getattr(do, kind)
+            if value is not None:
+                found.append(Effect(kind, tuple(value) if isinstance(value, list) else value))
+    return tuple(found)
+
+
+def _timers(loaded: Loaded, session: Session) -> tuple[Effect, ...]:
+    """The text channel's next silence: the nudge first, then the end. A call has its own clock (Gather)."""
+    state = loaded.states[session.state]
+    if session.channel == "voice" or not isinstance(state, model.Question):
+        return ()
+    policy = no_input_of(loaded, state, "sms")
+    if not isinstance(policy, model.SmsSilence):
+        return ()
+    first = policy.nudge_after if policy.nudge and not session.silences else None
+    return (Effect("silence", first or policy.expire_after),)
+
+
+def _values(session: Session) -> dict[str, str]:
+    return {"reason": session.reason} if session.reason else {}

@@ -1,0 +1,306 @@
+"""What a flow is: the pydantic model of the JSON in flows/. Shape only; what must agree with what is in load.py.
+
+One file is one flow. Its words are those of DESIGN section 2 and 6. The JSON Schema in flows/schema.json is generated
+from these classes (``python -m bot schema``); unknown keys are errors everywhere.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from bot.flow.guard import GUARD_SCHEMA, Guard, GuardError, parse_guard
+from bot.flow.invariant import Invariant
+
+Outcome = Literal["emergency", "urgent", "pmr", "both", "pt"]
+Disposition = Literal["minor", "staff", "opted_out", "expired"]
+Channel = Literal["sms", "voice"]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+Duration = Annotated[str, Field(pattern=r"^PT\d{1,4}[HM]$|^P\d{1,3}D$", description="ISO 8601: PT30M, PT24H, P7D")]
+
+
+def _read_guard(raw: Any) -> Guard:
+    if isinstance(raw, Guard):
+        return raw
+    try:
+        return parse_guard(raw)
+    except GuardError as problem:
+        raise PydanticCustomError("guard", "{text}", {"text": str(problem), "path": problem.path}) from None
+
+
+GuardField = Annotated[
+    Guard, PlainValidator(_read_guard), PlainSerializer(lambda guard: guard.to_json()), WithJsonSchema(GUARD_SCHEMA)
+]
+
+
+class Part(BaseModel):
+    """Everything in a flow is frozen and refuses keys that it does not know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+# -- answers ---------------------------------------------------------------------------------------------------------
+
+
+class EnumVar(Part):
+    """One of a closed list of words."""
+
+    type: Literal["enum"]
+    values: Annotated[list[Name], Field(min_length=1, max_length=20)]
+
+
+class SetVar(Part):
+    """Any of a closed list of words."""
+
+    type: Literal["set"]
+    values: Annotated[list[Name], Field(min_length=1, max_length=20)]
+
+
+class BoolVar(Part):
+    """true or false."""
+
+    type: Literal["bool"]
+
+
+class IntVar(Part):
+    """A whole number within bounds, both included."""
+
+    type: Literal["int"]
+    min: Annotated[int, Field(ge=-1000, le=1000)]
+    max: Annotated[int, Field(ge=-1000, le=1000)]
+
+
+Variable = Annotated[EnumVar | SetVar | BoolVar | IntVar, Field(discriminator="type")]
+
+
+class Option(Part):
+    """One choice. Its place in the list is its digit; *label* is how a re-ask names it, by language."""
+
+    value: Name
+    label: dict[str, str]
+
+
+class Takes(Part):
+    """How the answer to a question is read. *topics* are the symptom topics (SPEC B1) a screen lists."""
+
+    type: Literal["yesno", "scale0_10", "choice"]
+    strictness: Literal["general", "red_flag", "consent"] = "general"
+    options: list[Option] = []
+    topics: list[Name] = []
+
+
+# -- texts -----------------------------------------------------------------------------------------------------------
+
+
+class Wording(Part):
+    """One text in one language. *text* serves every channel; *sms* and *voice* serve their own.
+
+    *of*: in a translation, the hash of the base text that it translates (``python -m bot check`` prints it).
+    """
+
+    text: str | None = None
+    sms: str | None = None
+    voice: str | None = None
+    of: str | None = None
+
+
+# -- what happens ----------------------------------------------------------------------------------------------------
+
+
+class Do(Part):
+    """One effect. Exactly one key is given."""
+
+    task: Name | None = Field(None, description="A human must do something: the task's reason.")
+    link: Literal["pmr", "pt"] | None = Field(None, description="Make the scheduling link for this visit.")
+    grant: Name | None = Field(None, description="Record consent for this purpose.")
+    plan: list[Name] | None = Field(None, description="Plan these follow-ups.")
+    cancel: Literal["follow_ups"] | None = Field(None, description="Cancel everything that is planned.")
+    record: Name | None = Field(None, description="Write this fact to the patient's log.")
+
+
+class Arrow(Part):
+    """Where to go. Arrows of a list are tried in order; the first whose guard is true is taken."""
+
+    guard: GuardField | None = None
+    target: Name
+    rule: str | None = Field(None, pattern=r"^[A-Z]{1,3}\d{1,3}$")
+    reason: Name | None = None
+    source: list[str] = []
+
+
+class Rule(Part):
+    """One row of a decision table: first hit wins. *reason* is the text that tells the patient why."""
+
+    id: Annotated[str, Field(pattern=r"^[A-Z]{1,3}\d{1,3}$")]
+    guard: GuardField
+    target: Name
+    reason: Name | None = None
+    source: list[str] = []
+
+
+class Otherwise(Part):
+    """The last row of a decision table: anything else."""
+
+    id: Annotated[str, Field(pattern=r"^[A-Z]{1,3}\d{1,3}$")]
+    target: Name
+    reason: Name | None = None
+    source: list[str] = []
+
+
+class Event(Part):
+    """What an any-state event does: say something, do something, and move (or stay and ask again)."""
+
+    guard: GuardField | None = None
+    say: list[Name] = []
+    do: list[Do] = []
+    target: Name | None = None
+    rule: str | None = None
+
+
+class NoMatch(Part):
+    """Not understood: asked again *retries* times, each time after *say*; then *target*.
+
+    *suggest* is said instead of *say* on the first retry when the reader names the two nearest answers ({a} and {b}).
+    """
+
+    retries: Annotated[int, Field(ge=0, le=5)]
+    say: list[Name] = []
+    suggest: Name | None = None
+    target: Name
+    rule: str | None = None
+    reason: Name | None = None
+    source: list[str] = []
+
+
+class SmsSilence(Part):
+    """No reply by text: one nudge, later the end."""
+
+    nudge_after: Duration | None = None
+    nudge: Name | None = None
+    expire_after: Duration
+    target: Name
+
+
+class VoiceSilence(Part):
+    """Nothing said and no key: asked again *retries* times, then *target*."""
+
+    retries: Annotated[int, Field(ge=0, le=5)]
+    say: list[Name] = []
+    target: Name
+    rule: str | None = None
+
+
+class NoInput(Part):
+    """Silence, by channel."""
+
+    sms: SmsSilence | None = None
+    voice: VoiceSilence | None = None
+
+
+# -- states ----------------------------------------------------------------------------------------------------------
+
+
+class Question(Part):
+    """Asks and waits. *before* is said only when the question is first asked; *skip_if* passes it by."""
+
+    type: Literal["question"]
+    before: list[Name] = []
+    ask: Name
+    store: Name
+    takes: Takes
+    sets_language: bool = False
+    skip_if: GuardField | None = None
+    transitions: Annotated[list[Arrow], Field(min_length=1)]
+    no_match: NoMatch | None = None
+    no_input: NoInput | None = None
+
+
+class Message(Part):
+    """Says something and moves on in the same turn."""
+
+    type: Literal["message"]
+    say: list[Name] = []
+    do: list[Do] = []
+    outcome: Outcome | None = None
+    transitions: Annotated[list[Arrow], Field(min_length=1)]
+
+
+class Decision(Part):
+    """A decision table. While its first open rule needs an answer, the next unanswered question of *asks* is put."""
+
+    type: Literal["decision"]
+    asks: list[Name] = []
+    rules: Annotated[list[Rule], Field(min_length=1)]
+    otherwise: Otherwise
+
+
+class Handover(Part):
+    """Goes on in a state of another flow, and does not come back."""
+
+    type: Literal["handover"]
+    flow: Name
+    state: Name
+    say: list[Name] = []
+    do: list[Do] = []
+
+
+class Final(Part):
+    """The end of a walk. *again* is said to whatever comes later and is not understood (else *say* is)."""
+
+    type: Literal["final"]
+    say: list[Name] = []
+    again: list[Name] = []
+    do: list[Do] = []
+    outcome: Outcome | None = None
+    disposition: Disposition | None = None
+    then: Literal["hangup", "dial"] = "hangup"
+
+
+State = Annotated[Question | Message | Decision | Handover | Final, Field(discriminator="type")]
+
+
+# -- the flow --------------------------------------------------------------------------------------------------------
+
+
+class FollowUp(Part):
+    """A message to send later. *after* counts from planning; all of *when* is checked again when it is sent."""
+
+    after: Duration
+    say: list[Name] = []
+    flow: Name | None = None
+    do: list[Do] = []
+    when: GuardField | None = None
+    needs: Name | None = Field(None, description="The consent it needs.")
+    cancel_on: list[Literal["link_opened", "booked", "opted_out", "newer_session", "answered"]] = []
+    source: list[str] = []
+
+
+class Defaults(Part):
+    """What a question inherits that does not say it itself."""
+
+    no_match: NoMatch | None = None
+    no_input: NoInput | None = None
+
+
+class Flow(Part):
+    """A whole flow document."""
+
+    schema_: str | None = Field(None, alias="$schema")
+    spec: Literal["pmr-flow/1"]
+    id: Name
+    version: Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$")]
+    title: str
+    languages: Annotated[list[Literal["en", "es"]], Field(min_length=1)]
+    channels: Annotated[list[Channel], Field(min_length=1)]
+    greeting: Name | None = None
+    initial: dict[Channel, Name]
+    context: dict[Name, Variable]
+    texts: dict[Name, dict[str, Wording]]
+    defaults: Defaults = Defaults()
+    on: dict[Name, list[Event]] = {}
+    states: Annotated[dict[Name, State], Field(min_length=1)]
+    follow_ups: dict[Name, FollowUp] = {}
+    invariants: list[Invariant] = []
+    sources: dict[str, str] = {}
