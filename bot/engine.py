@@ -56,7 +56,7 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What must happen outside. *kind* is a key of model.Do, or ``silence`` (a timer); *value* belongs to it."""
+    """What must happen outside. *kind* is a key of model.Do, or ``silence`` (a timer, *value* in minutes)."""
 
     kind: str
     value: Any = None
@@ -98,13 +98,15 @@ def start(loaded: Loaded, session: Session, *, at: str | None = None, greet: boo
 def begin(loaded: Loaded, session: Session, reading: Reading) -> Step:
     """The first input of a session. What it says is not an answer: nothing was asked. An event that moves, moves."""
     event = event_of(reading)
-    if any(arm.target for arm in loaded.flow.on.get(event, ())):
-        step = _event(loaded, replace(session, turn=session.turn + 1), event)
-        if step is not None:
-            return step
+    arm = _arm(loaded, session, event)
+    if arm and arm.target:
+        return _event(loaded, replace(session, turn=session.turn + 1), event, arm)
     if event.startswith("language_"):
         session = replace(session, language=event.removeprefix("language_"))
-    return start(loaded, session)
+    step = start(loaded, session)
+    if arm is None:
+        return step
+    return replace(step, say=(step.say[0], *arm.say, *step.say[1:]), effects=(*_effects(arm.do), *step.effects))
 
 
 def advance(loaded: Loaded, session: Session, reading: Reading) -> Step:
@@ -120,10 +122,9 @@ def advance(loaded: Loaded, session: Session, reading: Reading) -> Step:
         return look(loaded, session, first=("lang_switch",) if "lang_switch" in loaded.flow.texts else ())
     if event == "repeat" or (event == "opt_in" and not session.ended):
         return look(loaded, session)
-    if event in loaded.flow.on:
-        step = _event(loaded, session, event)
-        if step is not None:
-            return step
+    arm = _arm(loaded, session, event)
+    if arm is not None:
+        return _event(loaded, session, event, arm)
     if session.ended:
         return look(loaded, session)
     if reading.kind == "silence":
@@ -207,25 +208,29 @@ def _back(loaded: Loaded, session: Session) -> Step:
     return _wait(loaded, session, to, say=(), effects=())
 
 
-def _event(loaded: Loaded, session: Session, name: str) -> Step | None:
+def _arm(loaded: Loaded, session: Session, event: str) -> model.Event | None:
+    """The first arm of the flow's any-state event whose guard holds."""
     seen = context(session)
-    for event in loaded.flow.on[name]:
-        if event.guard and event.guard.decide(seen) is not True:
-            continue
-        if name == "urgent" and session.alarm in ("emergency", "crisis"):
-            return look(loaded, session)  # an urgent word never softens an emergency that was already raised
-        greeting = loaded.flow.greeting
-        greets = greeting and not session.state and name not in ALARMS and name != "opt_out"
-        say = (*((greeting,) if greets and greeting else ()), *event.say)
-        effects = _effects(event.do)
-        if event.target is None:
-            after = look(loaded, session) if not session.ended else Step(session, end=_end_of(loaded, session))
-            return replace(after, say=(*say, *after.say), effects=effects, values=_values(session))
-        if name in ALARMS:
-            session = replace(session, alarm=name, reason=None, rule=None)
-        session = replace(session, rule=event.rule or session.rule, ended=False)
-        return _enter(loaded, session, event.target, say=say, effects=effects)
+    for arm in loaded.flow.on.get(event, ()):
+        if arm.guard is None or arm.guard.decide(seen):
+            return arm
     return None
+
+
+def _event(loaded: Loaded, session: Session, name: str, arm: model.Event) -> Step:
+    if name == "urgent" and session.alarm in ("emergency", "crisis"):
+        return look(loaded, session)  # an urgent word never softens an emergency that was already raised
+    greeting = loaded.flow.greeting
+    greets = greeting and not session.state and name not in ALARMS and name != "opt_out"
+    say = (*((greeting,) if greets and greeting else ()), *arm.say)
+    effects = _effects(arm.do)
+    if arm.target is None:
+        after = Step(session, end=_end_of(loaded, session)) if session.ended else look(loaded, session)
+        return replace(after, say=(*say, *after.say), effects=effects, values=_values(session))
+    if name in ALARMS:
+        session = replace(session, alarm=name, reason=None, rule=None)
+    session = replace(session, rule=arm.rule or session.rule, ended=False)
+    return _enter(loaded, session, arm.target, say=say, effects=effects)
 
 
 def _end_of(loaded: Loaded, session: Session) -> End:
@@ -372,7 +377,7 @@ def _next_question(loaded: Loaded, table: model.Decision, guard: Guard, answers:
 def _effects(deeds: Sequence[model.Do]) -> tuple[Effect, ...]:
     found = []
     for do in deeds:
-        for kind in ("task", "link", "grant", "plan", "cancel", "record"):
+        for kind in ("task", "link", "text", "grant", "plan", "cancel", "record"):
             value = getattr(do, kind)
             if value is not None:
                 found.append(Effect(kind, tuple(value) if isinstance(value, list) else value))
@@ -387,8 +392,9 @@ def _timers(loaded: Loaded, session: Session) -> tuple[Effect, ...]:
     policy = no_input_of(loaded, state, "sms")
     if not isinstance(policy, model.SmsSilence):
         return ()
-    first = policy.nudge_after if policy.nudge and not session.silences else None
-    return (Effect("silence", first or policy.expire_after),)
+    expire = model.minutes(policy.expire_after)
+    nudge = model.minutes(policy.nudge_after) if policy.nudge_after else expire
+    return (Effect("silence", expire - nudge if session.silences else nudge),)
 
 
 def _values(session: Session) -> dict[str, str]:

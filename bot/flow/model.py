@@ -44,6 +44,12 @@ class Part(BaseModel):
 # -- answers ---------------------------------------------------------------------------------------------------------
 
 
+def minutes(duration: str) -> int:
+    """PT30M -> 30, PT24H -> 1440, P7D -> 10080."""
+    number = int("".join(char for char in duration if char.isdigit()))
+    return number * {"M": 1, "H": 60, "D": 1440}[duration[-1]]
+
+
 class EnumVar(Part):
     """One of a closed list of words."""
 
@@ -114,8 +120,9 @@ class Do(Part):
 
     task: Name | None = Field(None, description="A human must do something: the task's reason.")
     link: Literal["pmr", "pt"] | None = Field(None, description="Make the scheduling link for this visit.")
+    text: Name | None = Field(None, description="During a call: send this text message, once, as the caller asked.")
     grant: Name | None = Field(None, description="Record consent for this purpose.")
-    plan: list[Name] | None = Field(None, description="Plan these follow-ups.")
+    plan: list[str] | None = Field(None, description="Plan these follow-ups.")
     cancel: Literal["follow_ups"] | None = Field(None, description="Cancel everything that is planned.")
     record: Name | None = Field(None, description="Write this fact to the patient's log.")
 
@@ -301,6 +308,6 @@ class Flow(Part):
     defaults: Defaults = Defaults()
     on: dict[Name, list[Event]] = {}
     states: Annotated[dict[Name, State], Field(min_length=1)]
-    follow_ups: dict[Name, FollowUp] = {}
+    follow_ups: dict[Annotated[str, Field(pattern=r"^F[1-9]\d?$")], FollowUp] = {}
     invariants: list[Invariant] = []
     sources: dict[str, str] = {}
