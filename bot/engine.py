@@ -148,11 +148,9 @@ def look(loaded: Loaded, session: Session, *, first: tuple[str, ...] = ()) -> St
     state = loaded.states[session.state]
     if isinstance(state, model.Question):
         return Step(session, (*first, state.ask), values=_values(session))
-    end: End = "hangup"
     if isinstance(state, model.Final):
-        end = state.then
-        return Step(session, (*first, *(state.again or state.say)), end=end, values=_values(session))
-    return Step(session, first, end=end)
+        return Step(session, (*first, *(state.again or state.say)), end=state.then, values=_values(session))
+    return Step(session, first, end="hangup")
 
 
 def waiting(loaded: Loaded, session: Session) -> Expects | None:
