@@ -1,0 +1,110 @@
+"""Who may be written to and when. Pure: the record, the clock and the rules come in as arguments.
+
+Asked at the moment of sending, never when something is planned. An answer inside a conversation is always allowed;
+everything here is about what the bot sends on its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, time
+from zoneinfo import ZoneInfo
+
+from bot.record import Record
+
+DAY = 86_400.0
+PER_DAY, PER_WEEK = 1, 3  # the FCC healthcare exemption's caps, used as policy even with consent (SPEC D)
+SILENT_FOLLOW_UPS = 2  # two unanswered in a row end all of them
+
+# What the carrier answers by itself on long codes and toll-free numbers (Twilio: Advanced Opt-Out, default keywords).
+CARRIER_STOP = frozenset({"STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT", "REVOKE", "OPTOUT"})
+CARRIER_START = frozenset({"START", "UNSTOP"})
+CARRIER_HELP = frozenset({"HELP", "INFO"})
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """*go*: send now. Else *later*: not before this time. Else never, because of *why*."""
+
+    go: bool
+    why: str
+    later: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Hours:
+    """Local hours in which the bot may write on its own: from *start* to *end*, in every zone of *zones*."""
+
+    start: time
+    end: time
+    zones: tuple[ZoneInfo, ...]
+
+    def open(self, now: float) -> bool:
+        """Open in all zones at once."""
+        return all(self.start <= datetime.fromtimestamp(now, zone).time() < self.end for zone in self.zones)
+
+    def next_open(self, now: float) -> float:
+        """The first quarter of an hour from *now* at which all zones are open; at most 8 days ahead are searched."""
+        at = now
+        for _ in range(8 * 96):
+            if self.open(at):
+                return at
+            at = (at // 900 + 1) * 900
+        raise ValueError("There is no hour at which all zones are open; the quiet hours are set too wide.")
+
+
+def may_answer_silence(record: Record, hours: Hours, now: float) -> Verdict:
+    """A nudge inside an open conversation: not after STOP, not in quiet hours; the caps are for follow-ups."""
+    if record.opted_out:
+        return Verdict(False, "opted out")
+    if record.owner:
+        return Verdict(False, "a person has taken over")
+    if not hours.open(now):
+        return Verdict(False, "quiet hours", hours.next_open(now))
+    return Verdict(True, "inside a conversation")
+
+
+def may_follow_up(record: Record, purpose: str, hours: Hours, now: float) -> Verdict:
+    """One automatic text for *purpose*: consent, outcome, caps, silence in a row, hours (SPEC D, I24)."""
+    never = _never(record, purpose)
+    if never:
+        return Verdict(False, never)
+    wait = _cap(record.sent, now)
+    if wait is not None:
+        return Verdict(False, "the cap of texts is reached", hours.next_open(wait))
+    if not hours.open(now):
+        return Verdict(False, "quiet hours", hours.next_open(now))
+    return Verdict(True, "consented")
+
+
+def _never(record: Record, purpose: str) -> str | None:
+    if record.opted_out:
+        return "opted out"
+    if not record.consents_to(purpose):
+        return "no consent"
+    if record.owner:
+        return "a person has taken over"
+    if record.session and record.session.outcome in ("emergency", "urgent"):
+        return "a person follows up after an emergency"
+    if "wrong_number" in record.facts:
+        return "wrong number"
+    if record.unanswered >= SILENT_FOLLOW_UPS:
+        return "two follow-ups were not answered"
+    return None
+
+
+def _cap(sent: Sequence[float], now: float) -> float | None:
+    """When the next text fits under both caps, or None when it fits now."""
+    day = [at for at in sent if at > now - DAY]
+    week = sorted(at for at in sent if at > now - 7 * DAY)
+    waits = [day[-PER_DAY] + DAY] if len(day) >= PER_DAY else []
+    if len(week) >= PER_WEEK:
+        waits.append(week[-PER_WEEK] + 7 * DAY)
+    return max(waits) if waits else None
+
+
+def hours_for(phone_zones: Sequence[str], clinic_zone: str, start: str, end: str) -> Hours:
+    """Open hours for a phone whose number can be in *phone_zones* (none known: the clinic's zone)."""
+    names = tuple(phone_zones) or (clinic_zone,)
+    return Hours(time.fromisoformat(start), time.fromisoformat(end), tuple(ZoneInfo(name) for name in names))

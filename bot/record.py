@@ -1,0 +1,97 @@
+"""What is kept of one patient between two turns, and its bytes. One record changes as one; the store seals it.
+
+Holds the phone number and the consents beside the session, because a STOP must change all of them at once. No text of
+a patient is in it: words go to the event log only.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from bot.engine import Session
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """One answer to "may we write to you for *purpose*": where it came from and which wording was shown."""
+
+    purpose: str
+    granted: bool
+    at: float
+    source: str
+    wording: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One patient. *planned*: name -> id of the effect that is due. *sent*: when automatic texts went out (7 days).
+
+    *facts*: what became known outside a conversation (``link_opened``, ``booked``, ``landline``). *owner*: the member
+    of staff who took over; the bot is silent while it is set. *times* are epoch seconds.
+    """
+
+    phone: str
+    session: Session | None = None
+    started_at: float = 0.0
+    last_at: float = 0.0
+    opted_out: bool = False
+    consents: tuple[Consent, ...] = ()
+    planned: Mapping[str, str] = field(default_factory=dict)
+    sent: tuple[float, ...] = ()
+    unanswered: int = 0
+    facts: frozenset[str] = frozenset()
+    owner: str | None = None
+    echoes: tuple[tuple[str, float], ...] = ()
+
+    def consents_to(self, purpose: str) -> bool:
+        """The newest word on *purpose* is yes."""
+        found = [one.granted for one in self.consents if one.purpose == purpose]
+        return bool(found) and found[-1] and not self.opted_out
+
+
+def to_bytes(record: Record) -> bytes:
+    """Compact JSON; fields at their default are left out."""
+    body: dict[str, Any] = {"p": record.phone}
+    if record.session:
+        session = asdict(record.session)
+        body["s"] = {name: value for name, value in session.items() if value not in (None, False, 0, "", (), {})}
+    for name in ("started_at", "last_at", "opted_out", "unanswered", "owner"):
+        if getattr(record, name):
+            body[name] = getattr(record, name)
+    if record.consents:
+        body["c"] = [[one.purpose, one.granted, one.at, one.source, one.wording] for one in record.consents]
+    for name in ("planned", "sent", "echoes"):
+        if getattr(record, name):
+            body[name] = getattr(record, name)
+    if record.facts:
+        body["facts"] = sorted(record.facts)
+    return json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def from_bytes(raw: bytes) -> Record:
+    """The record that to_bytes wrote."""
+    body = json.loads(raw)
+    session = body.get("s")
+    return Record(
+        phone=body["p"],
+        session=session_from(session) if session else None,
+        started_at=body.get("started_at", 0.0),
+        last_at=body.get("last_at", 0.0),
+        opted_out=body.get("opted_out", False),
+        consents=tuple(Consent(*one) for one in body.get("c", ())),
+        planned=body.get("planned", {}),
+        sent=tuple(body.get("sent", ())),
+        unanswered=body.get("unanswered", 0),
+        facts=frozenset(body.get("facts", ())),
+        owner=body.get("owner"),
+        echoes=tuple((text, at) for text, at in body.get("echoes", ())),
+    )
+
+
+def session_from(body: Mapping[str, Any]) -> Session:
+    """A session from its JSON; answers that were sets come back as tuples."""
+    answers = {name: tuple(v) if isinstance(v, list) else v for name, v in body.get("answers", {}).items()}
+    return replace(Session(**{**body, "answers": {}}), answers=answers, trail=tuple(body.get("trail", ())))

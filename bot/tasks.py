@@ -1,0 +1,32 @@
+"""What a human must do: the closed list of task kinds, how urgent each is, and by when. No patient words here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class TaskKind:
+    """*urgency*: 0 is answered first. *minutes*: the call-back clock (SPEC D), None = end of the next work day."""
+
+    urgency: int
+    minutes: int | None
+    says: str
+
+
+TASKS: dict[str, TaskKind] = {
+    "crisis": TaskKind(0, 15, "may be in crisis: call back now"),
+    "emergency": TaskKind(0, 15, "reported an emergency sign and was told to call 911: call back"),
+    "alarm_opted_out": TaskKind(0, 15, "wrote an emergency sign after STOP, so no text may answer: call"),
+    "urgent": TaskKind(1, 60, "should be seen today"),
+    "unclear_safety": TaskKind(1, 60, "a safety screen could not be answered: call today"),
+    "person": TaskKind(2, None, "asked for a person"),
+    "minor": TaskKind(2, None, "is under 18 or writes about a child"),
+    "worse": TaskKind(2, None, "says it is getting worse"),
+    "ambiguous_send": TaskKind(3, None, "a text may or may not have been sent: check before sending again"),
+    "undelivered": TaskKind(3, None, "a text could not be delivered"),
+    "visit_change": TaskKind(3, None, "wants to change or give up a visit"),
+    "echo": TaskKind(3, None, "the same text came again and again: maybe another machine"),
+    "wrote_after_stop": TaskKind(4, None, "wrote after STOP; no text may answer"),
+    "configuration": TaskKind(1, 60, "sending is stopped: the carrier refused our credentials or set-up"),
+}
