@@ -1,0 +1,393 @@
+"""Every setting of the program, read from the environment in one place, validated at start, all problems at once.
+
+The only module that reads the environment. Must never print or log a secret: problems name a secret, never show it.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import os
+import re
+import secrets
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, time
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+import phonenumbers
+from dotenv import dotenv_values
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+_DAYS = ("Mo", "Tu", "We", "Th", "Fr", "Sa", "Su")
+_SPAN = re.compile(r"(?P<first>[A-Z][a-z])(?:-(?P<last>[A-Z][a-z]))? (?P<opens>\d\d:\d\d)-(?P<closes>\d\d:\d\d)")
+# What hosting platforms call the same thing.
+_ALSO = {"state_url": "REDIS_URL", "web_port": "PORT", "twilio_auth_tokens": "TWILIO_AUTH_TOKEN"}
+
+
+class SettingsError(Exception):
+    """The settings cannot be used. *problems*: one sentence each, none contains a secret."""
+
+    def __init__(self, problems: list[str]) -> None:
+        self.problems = problems
+        super().__init__("\n".join(["The settings cannot be used:", *(f"  - {problem}" for problem in problems)]))
+
+
+@dataclass(frozen=True, slots=True)
+class OpeningHours:
+    """The clinic's week. *spans*: (weekday 0 = Monday, opens, closes), local time, closing time excluded."""
+
+    spans: tuple[tuple[int, time, time], ...]
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """From ``Mo-Fr 08:00-17:00; Sa 09:00-12:00``. Raises ValueError with what is wrong."""
+        spans = []
+        for part in filter(None, (part.strip() for part in text.split(";"))):
+            found = _SPAN.fullmatch(part)
+            if not found or found["first"] not in _DAYS or (found["last"] or "Mo") not in _DAYS:
+                raise ValueError(
+                    f'"{part}" is not like "Mo-Fr 08:00-17:00" (days: {" ".join(_DAYS)}; parts split by ;)'
+                )
+            opens, closes = _clock_time(found["opens"]), _clock_time(found["closes"])
+            first, last = _DAYS.index(found["first"]), _DAYS.index(found["last"] or found["first"])
+            if opens >= closes or last < first:
+                raise ValueError(f'"{part}" ends before it starts')
+            spans += [(day, opens, closes) for day in range(first, last + 1)]
+        if not spans:
+            raise ValueError("no opening hours at all; a clinic that never opens cannot call anybody back")
+        return cls(tuple(spans))
+
+    def is_open(self, local: datetime) -> bool:
+        """Whether the clinic is open at *local*, an aware datetime in the clinic's own zone."""
+        now = local.time().replace(tzinfo=None)
+        return any(day == local.weekday() and opens <= now < closes for day, opens, closes in self.spans)
+
+
+def _clock_time(text: object) -> time:
+    if isinstance(text, time):
+        return text
+    try:
+        return datetime.strptime(str(text), "%H:%M").time()  # noqa: DTZ007 - a time of day has no zone
+    except ValueError:
+        raise ValueError(f'"{text}" is not a time like 08:30') from None
+
+
+def _split(value: object) -> object:
+    return tuple(filter(None, re.split(r"[,\s]+", value))) if isinstance(value, str) else value
+
+
+def _web_address(value: str) -> str:
+    parts = urlsplit(value)
+    host = parts.hostname
+    if parts.scheme not in ("http", "https") or not host:
+        raise ValueError("must be a full address such as https://triage.clinic.example")
+    if "@" in parts.netloc or "[" in parts.netloc:
+        raise ValueError(
+            "must not contain a user, a password or an IPv6 literal: Twilio signs such addresses differently"
+        )
+    if parts.scheme == "http" and host not in LOOPBACK:
+        raise ValueError("must start with https:// (http:// only for this machine)")
+    parts.port  # noqa: B018 - raises ValueError in words for a port that is none
+    return value
+
+
+def _public_address(value: str) -> str:
+    _web_address(value)
+    if "?" in value or "#" in value:
+        raise ValueError("must not contain a query or a fragment")
+    return value.rstrip("/")
+
+
+def _phone(value: str) -> str:
+    if not re.fullmatch(r"\+[1-9]\d{6,14}", value):
+        raise ValueError("must be a phone number written with + and country code, such as +17135550100")
+    if not phonenumbers.is_possible_number(phonenumbers.parse(value)):
+        raise ValueError("is not a possible phone number in its country")
+    return value
+
+
+def _zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (OSError, ValueError, KeyError):
+        raise ValueError("is not a time zone name such as America/Chicago") from None
+    return value
+
+
+def _hours(value: str) -> str:
+    OpeningHours.parse(value)
+    return value
+
+
+def _voice(value: str) -> str:
+    if not re.fullmatch(r"(?:Polly|Google)\.[A-Za-z0-9-]+", value):
+        raise ValueError("must be a Twilio voice such as Polly.Joanna-Neural")
+    return value
+
+
+def _regions(value: tuple[str, ...]) -> tuple[str, ...]:
+    wrong = [region for region in value if region not in phonenumbers.SUPPORTED_REGIONS]
+    if wrong or not value:
+        raise ValueError(f"must be country codes such as US,PR; not known: {', '.join(wrong) or '(empty)'}")
+    return value
+
+
+def _key_bytes(text: str) -> bytes:
+    if re.fullmatch(r"(?:[0-9a-fA-F]{2}){32,}", text):
+        return bytes.fromhex(text)
+    try:
+        decoded = base64.b64decode(text.translate(str.maketrans("-_", "+/")) + "=" * (-len(text) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        decoded = b""
+    return decoded if len(decoded) >= 32 else text.encode()
+
+
+def _secret_keys(value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+    if any(len(_key_bytes(key.get_secret_value())) < 32 for key in value):
+        raise ValueError("each key must be at least 32 bytes; make one with: openssl rand -base64 32")
+    return value
+
+
+def _store_address(value: str) -> str:
+    scheme, _, rest = value.partition("://")
+    if scheme == "unix":
+        return value
+    if not rest or not re.fullmatch(r"rediss?(?:\+sentinel|\+cluster)?", scheme):
+        raise ValueError("must start with redis://, rediss:// or unix:// (or redis+sentinel://, redis+cluster://)")
+    access, _, hosts = rest.partition("/")[0].rpartition("@")
+    names = {host.rpartition(":")[0] or host for host in hosts.split(",")}
+    if not names <= LOOPBACK and not (scheme.startswith("rediss") and access.partition(":")[2]):
+        raise ValueError("a server on another machine needs rediss:// (TLS) and a password: it holds patient data")
+    return value
+
+
+Address = Annotated[str, AfterValidator(_web_address)]
+Phone = Annotated[str, AfterValidator(_phone)]
+TimeOfDay = Annotated[time, BeforeValidator(_clock_time)]
+Voice = Annotated[str, AfterValidator(_voice)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+StoreAddress = Annotated[str, AfterValidator(_store_address)]
+Regions = Annotated[tuple[str, ...], BeforeValidator(_split), AfterValidator(_regions)]
+Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(_split)]
+SecretKeys = Annotated[Secrets, AfterValidator(_secret_keys)]
+
+
+def _setting(meaning: str, default: Any, *, shown: str | None = None, **more: Any) -> Any:
+    return Field(default=default, description=meaning, json_schema_extra={"shown": shown} if shown else None, **more)
+
+
+class Settings(BaseSettings):
+    """All settings; the environment name is the field name in upper case. Frozen. Made by `load`, not directly."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, validate_default=False)
+
+    sandbox: bool = _setting("Use the local Twilio and the phone page; everything else gets a default", False)
+    public_url: Annotated[str, AfterValidator(_public_address)] = _setting(
+        "Address Twilio and patients reach this program at, as configured at Twilio", "", shown="required"
+    )
+    state_url: StoreAddress | None = _setting(
+        "Redis or Valkey that holds the state; also read from REDIS_URL; empty: an embedded server in DATA_DIR",
+        None,
+        repr=False,
+    )
+    queue_url: StoreAddress | None = _setting("Redis or Valkey for RQ; empty: the same as STATE_URL", None, repr=False)
+    data_dir: Path = _setting("Folder for the embedded server and the sandbox's key", Path("var"))
+    secret_key: SecretKeys = _setting(
+        "Key (32 bytes or more, hex or base64) that encrypts what patients write; comma list, current first",
+        (),
+        shown="required",
+    )
+    buckets: int = _setting("Hash slots patients are spread over; 1 unless STATE_URL is a cluster", 1, ge=1, le=4096)
+
+    twilio_account_sid: str = _setting("Twilio account", "", shown="required", pattern=r"^AC[0-9a-fA-F]{32}$")
+    twilio_auth_tokens: Secrets = _setting(
+        "Twilio auth token; comma list while it is being changed, current first", (), shown="required"
+    )
+    twilio_api_base: Address | None = _setting("Address of a local Twilio; empty: the real one", None)
+    twilio_from: Phone = _setting("The clinic's number at Twilio", "", shown="required")
+    twilio_messaging_service_sid: str | None = _setting(
+        "Messaging service to send through; empty: send from TWILIO_FROM", None, pattern=r"^MG[0-9a-fA-F]{32}$"
+    )
+    opt_out_mode: Literal["twilio", "advanced", "app"] = _setting(
+        "Who answers STOP and START: Twilio by default, Twilio's Advanced Opt-Out, or this program", "twilio"
+    )
+
+    clinic_name: str = _setting("Said in the first text", "CLS Health", min_length=1, max_length=40)
+    clinic_phone: Phone = _setting("Number patients are told to call", "", shown="required")
+    nurse_line: Phone = _setting("Number a caller is connected to; empty: CLINIC_PHONE", "")
+    clinic_timezone: Annotated[str, AfterValidator(_zone)] = _setting("The clinic's time zone", "America/Chicago")
+    clinic_hours: Annotated[str, AfterValidator(_hours)] = _setting(
+        "When a person answers the phone, clinic time", "Mo-Fr 08:00-17:00"
+    )
+    booking_url_pmr: Address = _setting("Booking page for the doctor (PM&R)", "", shown="required")
+    booking_url_pt: Address = _setting("Booking page for physical therapy", "", shown="required")
+    quiet_start: TimeOfDay = _setting("No follow-up or outreach from this time, patient's time", time(20, 0))
+    quiet_end: TimeOfDay = _setting("... until this time", time(9, 0))
+    allowed_regions: Regions = _setting("Countries that are written to or called", ("US", "PR"))
+    voice_en: Voice = _setting("Voice that speaks English (en-US)", "Polly.Joanna-Neural")
+    voice_es: Voice = _setting("Voice that speaks Spanish (es-US)", "Polly.Lupe-Neural")
+
+    web_host: str | None = _setting("Network address to listen on; empty: 127.0.0.1 in the sandbox, else 0.0.0.0", None)
+    web_port: Port = _setting("Port for webhooks and links; also read from PORT", 8000)
+    sandbox_port: Port = _setting("Port for the local Twilio and the phone page", 8010)
+    web_processes: int = _setting("Web server processes", 2, ge=1, le=64)
+    web_threads: int = _setting("Threads in each of them", 4, ge=1, le=64)
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = _setting("How much is logged", "INFO")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        # `load` reads the environment, so that every problem can be found in one pass and tests pass a plain mapping.
+        return (init_settings,)
+
+    @classmethod
+    def load(cls, env: Mapping[str, str] | None = None) -> Settings:
+        """Settings from *env*, or from the environment over a ``.env`` file in the working directory.
+
+        Raises `SettingsError` with all problems. In the sandbox makes ``data_dir/secret.key`` if there is none.
+        """
+        given = _given(env if env is not None else {**_present(dotenv_values(".env")), **os.environ})
+        problems: list[str] = []
+        bad: set[str] = set()
+        try:
+            settings = cls(**given)
+        except ValidationError as error:
+            for fault in error.errors():
+                name = str(fault["loc"][0])
+                bad.add(name)
+                problems.append(f"{name.upper()}: {fault['msg'].removeprefix('Value error, ')}")
+            settings = cls(**{name: value for name, value in given.items() if name not in bad})
+        if settings.sandbox:
+            settings = settings._with_sandbox_defaults(make_key=not bad)
+        problems += [problem for fields, problem in settings._contradictions() if not bad & fields]
+        if problems:
+            raise SettingsError(problems)
+        return settings if settings.nurse_line else settings.model_copy(update={"nurse_line": settings.clinic_phone})
+
+    def _with_sandbox_defaults(self, *, make_key: bool) -> Settings:
+        local = f"http://127.0.0.1:{self.sandbox_port}"
+        keys = self.secret_key or (_kept_key(self.data_dir),) if make_key else (SecretStr("0" * 64),)
+        # Not a constant: a page in the visitor's browser must not be able to sign webhooks.
+        token = hmac.digest(_key_bytes(keys[0].get_secret_value()), b"local twilio auth token", "sha256").hex()[:32]
+        defaults: dict[str, Any] = {
+            "public_url": f"http://127.0.0.1:{self.web_port}",
+            "secret_key": keys,
+            "twilio_account_sid": "AC" + "0" * 32,
+            "twilio_auth_tokens": (SecretStr(token),),
+            "twilio_api_base": local,
+            "twilio_from": "+15005550006",
+            "clinic_phone": "+17135550100",
+            "booking_url_pmr": f"{local}/booking/pmr",
+            "booking_url_pt": f"{local}/booking/pt",
+        }
+        return self.model_copy(update={name: value for name, value in defaults.items() if not getattr(self, name)})
+
+    def _contradictions(self) -> Iterator[tuple[set[str], str]]:
+        host = urlsplit(self.public_url).hostname
+        if self.sandbox and host not in LOOPBACK:
+            yield (
+                {"sandbox", "public_url"},
+                "SANDBOX and PUBLIC_URL: the sandbox accepts made-up patients, so it only runs on this machine; "
+                "unset SANDBOX, or unset PUBLIC_URL",
+            )
+        if self.sandbox and self.host not in LOOPBACK:
+            yield (
+                {"sandbox", "web_host"},
+                "SANDBOX and WEB_HOST: the sandbox only listens on this machine; unset WEB_HOST",
+            )
+        if self.twilio_api_base and urlsplit(self.twilio_api_base).hostname not in LOOPBACK:
+            yield {"twilio_api_base"}, "TWILIO_API_BASE: only an address on this machine; unset it for the real Twilio"
+        if self.quiet_start == self.quiet_end:
+            yield {"quiet_start", "quiet_end"}, "QUIET_START and QUIET_END: must differ"
+        for name, field in type(self).model_fields.items():
+            if isinstance(field.json_schema_extra, dict) and not getattr(self, name):
+                yield {name, "sandbox"}, f"{name.upper()}: is required ({field.description}), or set SANDBOX=true"
+        if not self.sandbox:
+            for name in ("clinic_phone", "nurse_line", "twilio_from"):
+                number = getattr(self, name)
+                if number and not phonenumbers.is_valid_number(phonenumbers.parse(number)):
+                    yield {name}, f"{name.upper()}: {number} is not a phone number that exists"
+
+    @property
+    def hours(self) -> OpeningHours:
+        """`clinic_hours`, parsed."""
+        return OpeningHours.parse(self.clinic_hours)
+
+    @property
+    def host(self) -> str:
+        """The address to listen on."""
+        return self.web_host or ("127.0.0.1" if self.sandbox else "0.0.0.0")  # noqa: S104 - behind the clinic's TLS proxy
+
+    @property
+    def secret_keys(self) -> tuple[bytes, ...]:
+        """`secret_key` as bytes, current first."""
+        return tuple(_key_bytes(key.get_secret_value()) for key in self.secret_key)
+
+    @property
+    def auth_tokens(self) -> tuple[str, ...]:
+        """`twilio_auth_tokens` in the clear, current first; never log."""
+        return tuple(token.get_secret_value() for token in self.twilio_auth_tokens)
+
+
+def describe() -> list[tuple[str, str, str]]:
+    """(environment name, default, meaning) of every setting, in order, for the README table and .env.example."""
+    rows = []
+    for name, field in Settings.model_fields.items():
+        extra = field.json_schema_extra
+        shown = str(extra["shown"]) if isinstance(extra, dict) else _as_written(field.default)
+        rows.append((name.upper(), shown, field.description or ""))
+    return rows
+
+
+def _as_written(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, time):
+        return value.strftime("%H:%M")
+    return ",".join(value) if isinstance(value, tuple) else str(value)
+
+
+def _present(values: Mapping[str, str | None]) -> dict[str, str]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _given(env: Mapping[str, str]) -> dict[str, Any]:
+    given: dict[str, Any] = {}
+    for name in Settings.model_fields:
+        value = env.get(name.upper(), "").strip() or env.get(_ALSO.get(name, ""), "").strip()
+        if value:
+            given[name] = value
+    return given
+
+
+def _kept_key(folder: Path) -> SecretStr:
+    """The sandbox's key: read from *folder*, made there once, readable by its owner only."""
+    path = folder / "secret.key"
+    if not path.exists():
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        draft = folder / f"secret.key.{secrets.token_hex(8)}"
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(secrets.token_hex(32))
+        # A link fails when another process was first, so that all of them end up with one key.
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            pass
+        finally:
+            draft.unlink()
+    return SecretStr(path.read_text().strip())
