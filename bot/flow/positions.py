@@ -88,7 +88,7 @@ def _value(doc: Located, at: int, path: Path, depth: int) -> tuple[Any, int]:
             return value, at + len(word)
     match = _NUMBER.match(text, at)
     if match and match.end() > at:
-        if len(match.group()) > 20:
+        if len(match.group()) > 40:
             raise JsonError("This number is longer than any a flow can need.", at)
         return json.loads(match.group()), match.end()
     raise JsonError("A value is missing here." if not char else f"A value cannot start with {char!r}.", at)

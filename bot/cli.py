@@ -1,0 +1,87 @@
+"""The commands of ``python -m bot``. Each only reads its arguments and calls the room that does the work."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+
+import click
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def cli() -> None:
+    """SMS and phone triage for a physiatry clinic."""
+
+
+@cli.command()
+def run() -> None:
+    """Start everything on this machine: store, web, worker, local Twilio and the phone page."""
+    from bot.run import run as run_all
+    from bot.settings import SettingsError
+
+    try:
+        sys.exit(run_all(dict(os.environ), click.echo))
+    except SettingsError as error:
+        _refuse(error.problems)
+
+
+@cli.command()
+@click.option("--channel", type=click.Choice(["sms", "dtmf", "speech"]), default="sms")
+@click.option("--language", type=click.Choice(["en", "es"]), default=None)
+@click.option("--json", "machine", is_flag=True, help="One JSON object per input line.")
+def chat(channel: str, language: str | None, machine: bool) -> None:
+    """Talk with the bot in the terminal; nothing is sent or kept. An empty line is silence."""
+    from bot.chat import run_chat
+
+    known = language or ("en" if channel != "sms" else None)
+    run_chat(_lines(), lambda line: print(line, flush=True), channel, known, machine)  # type: ignore[arg-type]
+
+
+@cli.command()
+@click.option("--explain", is_flag=True, help="Say which layer and which words decided.")
+def read(explain: bool) -> None:
+    """Read JSON lines {"text", "language", "channel", "state" or "type"} and print what each was understood as."""
+    from bot.engine import expects
+    from bot.flow.model import Question
+    from bot.reading.lines import read_lines
+    from bot.wiring import load_flows, load_words
+
+    states = load_flows()["triage"].states
+    questions = {name: expects(state) for name, state in states.items() if isinstance(state, Question)}
+    read_lines(_lines(), lambda line: print(line), explain=explain, words=load_words(), questions=questions)
+
+
+@cli.command()
+def schema() -> None:
+    """Print the JSON Schema of the flow language."""
+    from bot.flow.schema import schema_text
+
+    click.echo(schema_text(), nl=False)
+
+
+@cli.command()
+@click.argument("files", nargs=-1, type=click.Path(exists=True, dir_okay=False))
+@click.option("--json", "machine", is_flag=True)
+def check(files: tuple[str, ...], machine: bool) -> None:
+    """Prove flows safe. 0: safe. 1: problems, each with its place. 2: not readable."""
+    from bot.proof.command import run_check
+
+    sys.exit(run_check(files, machine, click.echo))
+
+
+def _lines() -> io.TextIOWrapper:
+    """Standard input as text; bytes that are no UTF-8 become U+FFFD, never an error."""
+    return io.TextIOWrapper(sys.stdin.buffer, encoding="utf-8", errors="replace")
+
+
+def _refuse(problems: list[str]) -> None:
+    click.echo("The settings do not fit:", err=True)
+    for problem in problems:
+        click.echo(f"  - {problem}", err=True)
+    sys.exit(2)
+
+
+def main() -> None:
+    """Entry point."""
+    cli()

@@ -1,0 +1,259 @@
+"""The one place where a turn happens: web, workers, console and command line all come through here.
+
+Loads a patient's record, lets turn.py decide, commits everything at once, and runs again when another turn came
+between. Decides nothing itself; sends nothing itself.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from bot import prompts
+from bot.consent import Hours, Verdict, may_answer_silence, may_follow_up
+from bot.decide import take
+from bot.record import Record, from_bytes, to_bytes
+from bot.store import Effect, LinkToken, Task
+from bot.tasks import TASKS
+from bot.turn import Clinic, Heard, Input, Turn
+
+ATTEMPTS = 20  # compare-and-set rounds before the safe static answer; with jitter none of 8 writers needed more (bench)
+
+Render = Callable[[Heard], bytes]
+
+
+class BusyError(RuntimeError):
+    """Too many turns of one patient at once; the door gives the safe static answer and the carrier may try again."""
+
+
+class Ledger(Protocol):
+    """What a turn needs of the store (bot/store, or bot/store/memory.py for chat and replay)."""
+
+    def load(self, patient: str, key: str) -> Any: ...
+
+    def commit(self, patient: str, key: str, version: int, **written: Any) -> Any: ...
+
+    def link(self, token: str) -> LinkToken | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A text that a worker is to send now; None *body*: nothing to send, and *why*. *later*: put off until then."""
+
+    phone: str
+    body: str | None
+    why: str
+    later: float | None = None
+
+
+class Conversation:
+    """All turns of all patients."""
+
+    def __init__(
+        self,
+        clinic: Clinic,
+        store: Ledger,
+        patient_id: Callable[[str], str],
+        *,
+        now: Callable[[], float],
+        hours: Callable[[str], Hours],
+    ) -> None:
+        self.clinic, self.store, self.patient_id, self.now, self.hours = clinic, store, patient_id, now, hours
+
+    # -- doors of the patient --
+
+    def hear(self, phone: str, given: Input, key: str, render: Render) -> bytes:
+        """One inbound message, call step or silence; *key* is MessageSid, or CallSid:step. The same key gives the same
+        bytes for ever. Raises BusyError, and what the store raises when it is away."""
+        patient = self.patient_id(phone)
+
+        def decide(record: Record, now: float) -> tuple[Turn, bytes]:
+            found = take(self.clinic, patient, record, given, now)
+            return found, render(found.heard)
+
+        return self._commit(patient, phone, key, decide)
+
+    def opened(self, token: str) -> str | None:
+        """The patient pressed the button of a scheduling link: mark it, drop the nudges that wait for it, and give the
+        visit type to go to; None for a token that is unknown or expired."""
+        link = self.store.link(token)
+        if link is None:
+            return None
+
+        def decide(record: Record, now: float) -> tuple[Turn, bytes]:
+            record = replace(record, facts=record.facts | {"link_opened"})
+            record, dropped = self._drop_for(record, "link_opened")
+            return self._bare(record, dropped, {"at": now, "in": "link_opened", "visit": link.visit}), b"opened"
+
+        self._commit(link.patient, "", f"open:{token}", decide)
+        return link.visit
+
+    def visit(self, token: str) -> str | None:
+        """The visit type of a scheduling link, without opening it."""
+        link = self.store.link(token)
+        return link.visit if link else None
+
+    # -- doors of the workers --
+
+    def tick(self, patient: str, effect_id: str, body: dict[str, Any]) -> Outgoing:
+        """A silence timer ran out. Nothing happens when the patient has moved on since it was set."""
+        out: list[Outgoing] = []
+
+        def decide(record: Record, now: float) -> tuple[Turn, bytes]:
+            session = record.session
+            if session is None or session.ended or (session.id, session.turn) != (body["s"], body["t"]):
+                out[:] = [Outgoing(record.phone, None, "the patient has moved on")]
+                return self._bare(record, (), {}), _note(out[0])
+            verdict = may_answer_silence(record, self.hours(record.phone), now)
+            if verdict.later is not None:
+                raise _PutOffError(verdict)
+            found = take(self.clinic, patient, record, Input("sms", event="silence"), now)
+            text = found.heard.text if verdict.go and session.channel == "sms" else None
+            out[:] = [Outgoing(record.phone, text, verdict.why)]
+            return found, _note(out[0])
+
+        return self._outgoing(patient, effect_id, decide)
+
+    def follow_up(self, patient: str, effect_id: str, body: dict[str, Any]) -> Outgoing:
+        """A planned follow-up is due: its conditions are checked again now, then its text is made once and kept."""
+
+        def decide(record: Record, now: float) -> tuple[Turn, bytes]:
+            loaded = self.clinic.flows[body["f"]]
+            plan = loaded.flow.follow_ups[body["n"]]
+            why = self._not_now(record, body, plan)
+            verdict = may_follow_up(record, plan.needs or "follow_up", self.hours(record.phone), now)
+            planned = {name: one for name, one in record.planned.items() if name != body["n"]}
+            if why is None and verdict.later is not None:
+                raise _PutOffError(verdict)
+            if why is not None or not verdict.go or record.session is None:
+                note = Outgoing(record.phone, None, why or verdict.why)
+                return self._bare(replace(record, planned=planned), (), _dropped_event(now, body, note)), _note(note)
+            links, values = [], dict(self.clinic.values)
+            if "{link}" in (prompts.wording_of(loaded, plan.say[0], "en", "sms") or ""):
+                token, values["link"] = self.clinic.link(patient)
+                links.append((token, "pt" if record.session.outcome == "pt" else "pmr"))
+            text = prompts.one_text(prompts.render(loaded, plan.say, record.session.language, "sms", values))
+            sent = (*(at for at in record.sent if at > now - 7 * 86_400), now)
+            record = replace(record, planned=planned, sent=sent, unanswered=record.unanswered + 1)
+            event = {"at": now, "in": "follow_up", "name": body["n"], "says": [text]}
+            made = replace(self._bare(record, (), event), links=tuple(links))
+            return made, _note(Outgoing(record.phone, text, verdict.why))
+
+        return self._outgoing(patient, effect_id, decide)
+
+    def note(
+        self, patient: str, key: str, *, tasks: tuple[str, ...] = (), opted_out: bool = False, why: str = ""
+    ) -> None:
+        """Something became known outside a conversation (a failed delivery, a late opt-out): once per key."""
+
+        def decide(record: Record, now: float) -> tuple[Turn, bytes]:
+            dropped: tuple[str, ...] = ()
+            if opted_out:
+                dropped = tuple(record.planned.values())
+                record = replace(record, opted_out=True, planned={})
+            event = {"at": now, "in": "note", "why": why, "tasks": list(tasks)}
+            return replace(self._bare(record, dropped, event), tasks=tasks), b"noted"
+
+        self._commit(patient, "", key, decide)
+
+    # -- inside --
+
+    def _not_now(self, record: Record, body: dict[str, Any], plan: Any) -> str | None:
+        session = record.session
+        if session is None or session.id != body["s"]:
+            return "a newer session began"
+        for fact in plan.cancel_on:
+            if fact in record.facts:
+                return f"cancelled: {fact}"
+        seen = {**session.answers, "outcome": session.outcome or "none", "channel": "sms", "language": session.language}
+        if plan.when is not None and not plan.when.decide(seen):
+            return "its condition no longer holds"
+        return None
+
+    def _drop_for(self, record: Record, fact: str) -> tuple[Record, tuple[str, ...]]:
+        """Take back the follow-ups that *fact* makes pointless."""
+        if record.session is None or record.session.flow not in self.clinic.flows:
+            return record, ()
+        plans = self.clinic.flows[record.session.flow].flow.follow_ups
+        names = [name for name in record.planned if name in plans and fact in plans[name].cancel_on]
+        kept = {name: one for name, one in record.planned.items() if name not in names}
+        return replace(record, planned=kept), tuple(record.planned[name] for name in names)
+
+    def _bare(self, record: Record, dropped: tuple[str, ...], event: dict[str, Any]) -> Turn:
+        session = record.session
+        heard = Heard("sms", session.language if session else "en", silent=True, session=session)
+        return Turn(record, heard, dropped=dropped, event=event)
+
+    def _outgoing(
+        self, patient: str, effect_id: str, decide: Callable[[Record, float], tuple[Turn, bytes]]
+    ) -> Outgoing:
+        try:
+            raw = self._commit(patient, "", f"fx:{effect_id}", decide)
+        except _PutOffError as put_off:
+            return Outgoing("", None, put_off.verdict.why, put_off.verdict.later)
+        return Outgoing(**json.loads(raw))
+
+    def _commit(
+        self, patient: str, phone: str, key: str, decide: Callable[[Record, float], tuple[Turn, bytes]]
+    ) -> bytes:
+        for attempt in range(ATTEMPTS):
+            loaded = self.store.load(patient, key)
+            if loaded.answer is not None:
+                return bytes(loaded.answer)
+            record = from_bytes(loaded.record) if loaded.record else Record(phone)
+            now = self.now()
+            found, answer = decide(record, now)
+            done = self.store.commit(
+                patient, key, loaded.version, now=now, answer=answer, **_written(patient, found, now)
+            )
+            if done.status == "ok":
+                return answer
+            if done.status == "seen":
+                return bytes(done.answer)
+            time.sleep(random.random() * 0.004 * (attempt + 1))  # noqa: S311  # jitter, not a secret
+        raise BusyError("This patient's conversation is busy; try again.")
+
+
+class _PutOffError(Exception):
+    """Not now but at verdict.later; nothing was decided, so nothing is committed."""
+
+    def __init__(self, verdict: Verdict) -> None:
+        super().__init__(verdict.why)
+        self.verdict = verdict
+
+
+def _note(out: Outgoing) -> bytes:
+    return json.dumps({"phone": out.phone, "body": out.body, "why": out.why}).encode()
+
+
+def _dropped_event(now: float, body: dict[str, Any], note: Outgoing) -> dict[str, Any]:
+    return {"at": now, "in": "not_sent", "name": body["n"], "why": note.why}
+
+
+def _written(patient: str, found: Turn, now: float) -> dict[str, Any]:
+    """A turn in the store's terms."""
+    session = found.record.session.id if found.record.session else ""
+    return {
+        "record": to_bytes(found.record),
+        "effects": [
+            Effect(id=later.id, kind=later.kind, due=later.due, body=json.dumps({"p": patient, **later.body}).encode())
+            for later in found.later
+        ],
+        "cancels": list(found.dropped),
+        "events": [json.dumps(found.event, ensure_ascii=True).encode()] if found.event else [],
+        "tasks": [
+            Task(
+                id=f"{session}.{found.heard.step or 0}.{kind}",
+                patient=patient,
+                kind=kind,
+                urgency=TASKS[kind].urgency,
+                at=now,
+            )
+            for kind in dict.fromkeys(found.tasks)
+        ],
+        "links": [LinkToken(token=token, patient=patient, visit=visit, at=now) for token, visit in found.links],
+    }
