@@ -1,9 +1,9 @@
 """A stand-in for the bot that checks signatures with twilio's own validator, and a served sandbox, for tests.
 
-    with Stage() as stage:
-        stage.answer = lambda form: message("hello")
-        stage.sandbox.text_in(PATIENT, "hi")
-        stage.client.messages.create(...)      # the unmodified twilio client
+with Stage() as stage:
+    stage.answer = lambda form: message("hello")
+    stage.sandbox.text_in(PATIENT, "hi")
+    stage.client.messages.create(...)      # the unmodified twilio client
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import json
 import socket
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
@@ -40,6 +39,28 @@ def message(*texts: str) -> str:
     return "<Response>" + "".join(f"<Message>{escape(text)}</Message>" for text in texts) + "</Response>"
 
 
+class Served:
+    """A waitress server on a thread of its own until :meth:`stop`."""
+
+    def __init__(self, server: Any) -> None:
+        self._server, self._stopping = server, threading.Event()
+        self.port: int = server.effective_port
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self._thread.join(10)
+
+    def _run(self) -> None:
+        # Not server.run(): closing it from another thread races with the descriptors it waits for.
+        while not self._stopping.is_set():
+            self._server.asyncore.loop(timeout=0.01, map=self._server._map, count=1)
+        for channel in list(self._server._map.values()):
+            channel.close()
+        self._server.task_dispatcher.shutdown()
+
+
 class Stage:
     """Both servers on loopback ports of their own. ``posts`` is every (path, form) that carried a valid signature."""
 
@@ -49,7 +70,7 @@ class Stage:
         self.tokens: list[str] = []
         self.methods: list[str] = []
         self.forged = 0
-        self._servers: list[tuple[Any, threading.Thread]] = []
+        self._servers: list[Served] = []
         bot = self._serve(create_server(self._bot(), host="127.0.0.1", port=0, threads=4))
         self.public_url = f"http://127.0.0.1:{bot}"
         clock = SandboxClock(directory / "clock.json")
@@ -77,27 +98,17 @@ class Stage:
 
     def __exit__(self, *_: object) -> None:
         self.sandbox.close()
-        with suppress(AttributeError):
-            self.client.http_client.session.close()
-        for server, thread in self._servers:
-            server.trigger.pull_trigger(lambda server=server: server.close())
-            thread.join(10)
+        self.client.http_client.session.close()
+        for served in self._servers:
+            served.stop()
 
     def forms(self, path: str) -> list[dict[str, str]]:
         """What was posted to *path*, in order of arrival."""
         return [form for where, form in self.posts if where.partition("?")[0] == path]
 
     def _serve(self, server: Any) -> int:
-        thread = threading.Thread(target=self._run, args=(server,), daemon=True)
-        thread.start()
-        self._servers.append((server, thread))
-        port: int = server.effective_port
-        return port
-
-    @staticmethod
-    def _run(server: Any) -> None:
-        with suppress(OSError):
-            server.run()
+        self._servers.append(Served(server))
+        return self._servers[-1].port
 
     def _bot(self) -> Flask:
         app = Flask("stand-in")
@@ -107,9 +118,7 @@ class Stage:
             query = request.query_string.decode()
             path = request.path + (f"?{query}" if query else "")
             url = self.public_url + path
-            if not RequestValidator(TOKEN).validate(
-                url, request.form, request.headers.get("X-Twilio-Signature", "")
-            ):
+            if not RequestValidator(TOKEN).validate(url, request.form, request.headers.get("X-Twilio-Signature", "")):
                 self.forged += 1
                 return "forged", 403
             form = request.form.to_dict()

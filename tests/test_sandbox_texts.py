@@ -41,7 +41,9 @@ def test_an_inbound_text_is_posted_signed_with_the_parameters_twilio_sends(stage
 
 
 def test_a_picture_arrives_with_numbered_media_and_an_mm_sid(stage: Stage) -> None:
-    stage.sandbox.text_in(PATIENT, media=[("http://127.0.0.1/a.jpg", "image/jpeg"), ("http://127.0.0.1/b", "image/png")])
+    stage.sandbox.text_in(
+        PATIENT, media=[("http://127.0.0.1/a.jpg", "image/jpeg"), ("http://127.0.0.1/b", "image/png")]
+    )
     (form,) = stage.forms("/sms")
     assert form["MessageSid"].startswith("MM")
     assert (form["NumMedia"], form["MediaContentType1"], form["Body"]) == ("2", "image/png", "")
@@ -66,7 +68,9 @@ def test_the_unmodified_client_sends_fetches_and_lists(stage: Stage) -> None:
     stage.client.messages.create(to=OTHER, from_=OURS, body="other")
     assert [found.sid for found in stage.client.messages.list(to=PATIENT)] == [made.sid]
     assert fetched.date_sent is not None
-    assert [found.sid for found in stage.client.messages.list(to=PATIENT, date_sent_after=fetched.date_sent)] == [made.sid]
+    assert [found.sid for found in stage.client.messages.list(to=PATIENT, date_sent_after=fetched.date_sent)] == [
+        made.sid
+    ]
     stage.clock.advance(3 * 86400)
     assert stage.client.messages.list(to=PATIENT, date_sent_after=fetched.date_sent.replace(year=2099)) == []
 
@@ -186,7 +190,13 @@ def test_a_scheduled_message_waits_for_the_virtual_clock_and_can_be_canceled(sta
     from datetime import UTC, datetime
 
     soon = datetime.fromtimestamp(stage.clock() + 3600, UTC)
-    fields = {"to": PATIENT, "messaging_service_sid": SERVICE, "body": "later", "schedule_type": "fixed", "send_at": soon}
+    fields = {
+        "to": PATIENT,
+        "messaging_service_sid": SERVICE,
+        "body": "later",
+        "schedule_type": "fixed",
+        "send_at": soon,
+    }
     kept, dropped = stage.client.messages.create(**fields), stage.client.messages.create(**fields)
     assert kept.status == "scheduled"
     assert stage.client.messages(dropped.sid).update(status="canceled").status == "canceled"

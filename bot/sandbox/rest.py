@@ -15,6 +15,7 @@ from urllib.parse import urlencode, urlsplit
 
 from flask import Blueprint, Response, jsonify, request
 
+from bot.sandbox.account import Account
 from bot.sandbox.model import API_VERSION, SENTENCES, Message, RefusedError, RestFault
 from bot.sandbox.texts import Texts
 
@@ -52,7 +53,7 @@ def rest_doors(sandbox: Texts) -> Blueprint:
     return doors
 
 
-def guard(sandbox: Texts) -> None:
+def guard(sandbox: Account) -> None:
     """Refuses wrong credentials with 20003, as the real API does. Raises RefusedError."""
     auth = request.authorization
     right = (sandbox.config.account_sid, sandbox.config.auth_token)
@@ -74,7 +75,7 @@ def refused(refusal: RefusedError) -> tuple[Response, int]:
     return jsonify(body), refusal.status
 
 
-def with_faults(sandbox: Texts, act: Callable[[], tuple[dict[str, Any], int]]) -> Any:
+def with_faults(sandbox: Account, act: Callable[[], tuple[dict[str, Any], int]]) -> Any:
     """Carries out *act*, unless the next fault says otherwise."""
     with sandbox.lock:
         fault = sandbox.faults.rest.popleft() if sandbox.faults.rest else None

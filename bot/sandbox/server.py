@@ -12,14 +12,16 @@ from typing import Any
 from flask import Flask, request
 from waitress.server import create_server
 
+from bot.sandbox.calls import Calls
 from bot.sandbox.model import RefusedError, SandboxConfig
 from bot.sandbox.rest import guard, refused, rest_doors
+from bot.sandbox.rest_calls import call_doors
 from bot.sandbox.texts import Texts
 
 REQUEST_LIMIT = 256 * 1024
 
 
-class Sandbox(Texts):
+class Sandbox(Texts, Calls):
     """The whole local Twilio of one account."""
 
 
@@ -30,6 +32,7 @@ def create_sandbox(config: SandboxConfig) -> Flask:
     sandbox = Sandbox(config)
     app.extensions["sandbox"] = sandbox
     app.register_blueprint(rest_doors(sandbox))
+    app.register_blueprint(call_doors(sandbox))
     app.register_error_handler(RefusedError, refused)
 
     @app.before_request
@@ -38,7 +41,7 @@ def create_sandbox(config: SandboxConfig) -> Flask:
         # A page elsewhere could point a name of its own at 127.0.0.1; such a name is not in this list.
         if host not in ("127.0.0.1", "localhost", "[::1]"):
             return "The local Twilio answers to 127.0.0.1 only.\n", 421
-        if request.blueprint == "rest":
+        if request.blueprint in ("rest", "rest_calls"):
             guard(sandbox)
         return None
 
