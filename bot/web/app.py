@@ -1,0 +1,136 @@
+"""The Flask app: one table of routes, one way to fail, one set of headers. Never a stack trace, cookie or bare 500."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from flask import Flask, Response, request
+from werkzeug.exceptions import HTTPException
+
+from bot.settings import Settings
+from bot.web import health, links, sms, status, voice
+from bot.web.answers import Door
+from bot.web.desk import BODY_LIMIT, Conversation, Desk, Refused, Reports, twiml_response
+from bot.web.parameters import ParameterError
+
+log = logging.getLogger("bot.web")
+
+
+@dataclass(frozen=True)
+class Route:
+    """One door. *caller*: twilio (signed), patient (whoever holds the link's token), or monitor (anybody).
+
+    *door* names the channel whose static apology answers when no turn is possible; None: a report, answered 503.
+    """
+
+    rule: str
+    method: Literal["GET", "POST"]
+    caller: Literal["twilio", "patient", "monitor"]
+    handler: Callable[..., Response]
+    door: Door | None = None
+
+
+ROUTES = (
+    Route("/sms", "POST", "twilio", sms.receive, "sms"),
+    Route("/voice", "POST", "twilio", voice.start, "voice"),
+    Route("/voice/<step>", "POST", "twilio", voice.answer, "voice"),
+    Route("/voice/<step>/dialled/<language>", "POST", "twilio", voice.dialled, "voice"),
+    Route("/status", "POST", "twilio", status.message),
+    Route("/call-status", "POST", "twilio", status.call),
+    Route("/go/<token>", "GET", "patient", links.page),
+    Route("/go/<token>", "POST", "patient", links.open_link),
+    Route("/healthz", "GET", "monitor", health.alive),
+    Route("/readyz", "GET", "monitor", health.ready),
+)
+
+
+def create_app(
+    settings: Settings, conversation: Conversation, reports: Reports, *, ready: Callable[[], bool] = lambda: True
+) -> Flask:
+    """The web process's app. *ready* tells whether a turn would be possible now; it must not raise."""
+    desk = Desk(settings, conversation, reports, ready)
+    app = Flask("bot.web", static_folder=None)
+    app.config.update(MAX_CONTENT_LENGTH=BODY_LIMIT, PROPAGATE_EXCEPTIONS=False)
+    for route in ROUTES:
+        app.add_url_rule(
+            route.rule,
+            f"{route.method} {route.rule}",
+            _guarded(route, desk),
+            methods=[route.method],
+            provide_automatic_options=False,
+        )
+    app.register_error_handler(HTTPException, _plain)
+    headers = _headers(settings)
+
+    @app.after_request
+    def protect(response: Response) -> Response:
+        response.headers.update(headers)
+        return response
+
+    return app
+
+
+def _guarded(route: Route, desk: Desk) -> Callable[..., Response]:
+    def view(**parts: str) -> Response:
+        try:
+            return route.handler(desk, request, **parts)
+        except Refused as refused:
+            log.warning("refused %s: %s", route.rule, refused.reason)
+            return Response(status=refused.status)
+        except ParameterError as error:
+            log.warning("refused %s: %s", route.rule, error)
+            return Response(status=400)
+        except HTTPException:
+            raise
+        except Exception as error:
+            # Whatever broke, the person at the other end needs 911 and the clinic's number, not an error.
+            log.error("failed %s: %s at %s", route.rule, type(error).__name__, _places(error))
+            return _apology(route, desk)
+
+    return view
+
+
+def _apology(route: Route, desk: Desk) -> Response:
+    if route.door:
+        return twiml_response(desk.answers.apology(route.door))
+    return links.down(desk, request) if route.caller == "patient" else Response(status=503)
+
+
+def _places(error: BaseException) -> str:
+    """Where it broke. The text of an exception is left out: it may hold a number or a patient's words."""
+    frames = traceback.extract_tb(error.__traceback__)[-4:]
+    return " < ".join(f"{frame.filename.rpartition('/')[2]}:{frame.lineno}" for frame in reversed(frames))
+
+
+def _plain(error: HTTPException) -> Response:
+    response = Response(f"{error.name}\n", error.code, content_type="text/plain; charset=utf-8")
+    allowed: Any = getattr(error, "valid_methods", None)
+    if allowed:
+        response.headers["Allow"] = ", ".join(sorted(allowed))
+    return response
+
+
+def _headers(settings: Settings) -> dict[str, str]:
+    booking = {urlsplit(url) for url in (settings.booking_url_pmr, settings.booking_url_pt)}
+    # Browsers hold the redirect after a form to form-action as well, so the booking pages must be named.
+    targets = " ".join(sorted({f"{url.scheme}://{url.netloc}" for url in booking}))
+    headers = {
+        "Content-Security-Policy": f"default-src 'none'; style-src {links.STYLE_HASH}; form-action 'self' {targets}; "
+        "base-uri 'none'; frame-ancestors 'none'",
+        "Cache-Control": "no-store",
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Cross-Origin-Resource-Policy": "same-origin",
+        "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+        "Referrer-Policy": "no-referrer",
+        "X-Content-Type-Options": "nosniff",
+        "X-Frame-Options": "DENY",
+        "X-Robots-Tag": "noindex, nofollow",
+    }
+    if settings.public_url.startswith("https://"):
+        headers["Strict-Transport-Security"] = "max-age=31536000"
+    return headers

@@ -1,0 +1,121 @@
+"""What every door has at hand, and the checks a webhook passes before a door opens. No wording, no routes.
+
+Order: size, content type, signature, parameters, account. A refusal is a status without a body; its reason is logged
+without any value of the request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from flask import Request, Response
+
+from bot.settings import Settings
+from bot.turn import Heard, Input
+from bot.web import parameters
+from bot.web.answers import Answers
+from bot.web.parameters import Form, ParameterError
+from bot.web.signature import Signatures
+
+BODY_LIMIT = 64 * 1024
+
+
+Render = Callable[[Heard], bytes]
+
+
+class Conversation(Protocol):
+    """What the doors need of bot/conversation.py. *key* names one webhook: a repeated key gets the same bytes.
+
+    *phone* is E.164, or ``call:<CallSid>`` for a caller who hides the number. Errors of the store may be raised; the
+    doors answer them with the static apology.
+    """
+
+    def hear(self, phone: str, given: Input, key: str, render: Render) -> bytes:
+        """One turn: the answer as *render* makes it, or the stored bytes when *key* was seen before."""
+
+    def note(
+        self, patient: str, key: str, *, tasks: tuple[str, ...] = (), opted_out: bool = False, why: str = ""
+    ) -> None:
+        """Something became known outside a conversation; once per *key*."""
+
+    @property
+    def patient_id(self) -> Callable[[str], str]:
+        """The opaque patient of a phone."""
+
+    def visit(self, token: str) -> str | None:
+        """The visit (``pmr``, ``pt``, ``both``) a live scheduling link is for, without any effect; None for unknown
+        and expired alike."""
+
+    def opened(self, token: str) -> str | None:
+        """Marks the link opened; its visit, or None."""
+
+
+class Reports(Protocol):
+    """Who keeps what Twilio reports on texts and calls of ours; repeated and late reports must be harmless there."""
+
+    def delivered(self, sid: str, status: str, error_code: int | None, effect_id: str | None) -> None:
+        """What became of a text."""
+
+    def call_status(
+        self, sid: str, status: str, *, sequence: int | None, answered_by: str | None, effect_id: str | None
+    ) -> None:
+        """What became of a call; *sequence* orders the reports of one call."""
+
+
+class Refused(Exception):  # noqa: N818 - it is an answer, not an error of ours
+    """A request that is not answered. *reason* holds nothing of the request itself."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status, self.reason = status, reason
+
+
+@dataclass(frozen=True)
+class Desk:
+    """One deployment's doors. *ready* tells whether a turn would be possible now."""
+
+    settings: Settings
+    conversation: Conversation
+    reports: Reports
+    ready: Callable[[], bool]
+    signatures: Signatures = field(init=False)
+    answers: Answers = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "signatures", Signatures(self.settings.public_url, self.settings.auth_tokens))
+        object.__setattr__(self, "answers", Answers(self.settings))
+
+    def signed_form(self, request: Request) -> Form:
+        """The parameters of a genuine webhook. Raises `Refused`; never anything else for what a stranger can send."""
+        kind = request.mimetype
+        if kind not in ("application/x-www-form-urlencoded", "application/json"):
+            raise Refused(415, "content type")
+        body = request.get_data(cache=False)
+        address = self.signatures.address(request.environ.get("PATH_INFO", ""), request.query_string)
+        given = request.headers.get("X-Twilio-Signature")
+        if kind == "application/json":
+            fault = self.signatures.fault_of_json(address, body, given)
+            raise Refused(403, f"signature: {fault}") if fault else Refused(415, "no webhook of ours is JSON")
+        try:
+            form = parameters.parse(body)
+        except ParameterError as error:
+            raise Refused(400, str(error)) from None
+        fault = self.signatures.fault_of_form(address, form, given)
+        if fault:
+            raise Refused(403, f"signature: {fault}")
+        return form
+
+    def ours(self, account: str, number: str | None = None, service: str | None = None) -> None:
+        """Raises `Refused` unless *account*, and the *number* or messaging *service* reached, are configured."""
+        if account != self.settings.twilio_account_sid:
+            raise Refused(403, "AccountSid is not ours")
+        known_service = self.settings.twilio_messaging_service_sid
+        if number is not None and number != self.settings.twilio_from and (not service or service != known_service):
+            raise Refused(403, "the number reached is not TWILIO_FROM")
+
+
+def twiml_response(document: bytes) -> Response:
+    """*document* with the content type Twilio executes; text/plain would be sent to the patient as it is."""
+    return Response(document, content_type="text/xml; charset=utf-8")

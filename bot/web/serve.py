@@ -1,0 +1,266 @@
+"""The web server: waitress in several processes on one port, used by `make run` and the Procfile alike.
+
+waitress reads a whole request before a thread sees it, so clients that send slowly cost a descriptor and not a thread
+(measured against gunicorn and granian in shared/reference/performance.md). Knows nothing of what is served.
+"""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import logging
+import os
+import resource
+import select
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import waitress
+from waitress import wasyncore
+
+from bot.settings import Settings, SettingsError
+
+_waitress: Any = waitress  # untyped
+_loop: Any = wasyncore.loop
+log = logging.getLogger("bot.web.serve")
+
+CONNECTION_LIMIT = 4000
+BODY_LIMIT = 64 * 1024
+SILENT_SECONDS = 20  # a connection that sends nothing for so long is closed
+DRAIN_SECONDS = 10.0  # how long accepted requests may take to finish after SIGTERM
+QUICK_DEATH_SECONDS, QUICK_DEATHS = 5.0, 5  # a process that dies so soon so often will not do better
+
+Application = Callable[..., Any]
+
+
+class ServeError(Exception):
+    """The server cannot run; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where and how wide to serve. *port* 0 takes a free one."""
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    processes: int = 2
+    threads: int = 4
+
+
+def serve(build: Callable[[], Application], place: Place, announce: Callable[[int], None] = lambda port: None) -> int:
+    """Serves until SIGTERM or SIGINT, then finishes what was accepted. Returns the exit status.
+
+    *build* makes the application inside each process, after the fork, so that no connection is shared. *announce* gets
+    the port once it is held. A process that dies is replaced. Raises `ServeError` when the port is taken.
+    """
+    if threading.active_count() > 1:
+        raise ServeError("the web server forks, so it must start before any thread; call serve() first")
+    with _hold(place) as held:
+        port = held.getsockname()[1]
+        announce(port)
+        return _Family(build, Place(place.host, port, place.processes, place.threads)).run()
+
+
+def _hold(place: Place) -> socket.socket:
+    """The port, bound but not listening: it stays ours, and every process can bind it too."""
+    with socket.socket() as probe:
+        # Without this try a second server would silently share the port with the first.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((place.host, place.port))
+            probe.listen(1)
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                hint = "stop what uses it, or set WEB_PORT"
+            else:
+                hint = "set WEB_HOST and WEB_PORT to an address of this machine"
+            raise ServeError(
+                f"{place.host}:{place.port} cannot be used ({os.strerror(error.errno or 0)}); {hint}"
+            ) from None
+    return _shared_socket(place.host, place.port)
+
+
+def _shared_socket(host: str, port: int) -> socket.socket:
+    shared = socket.socket()
+    shared.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    shared.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    shared.bind((host, port))
+    return shared
+
+
+class _Family:
+    """The parent: starts the processes, replaces the dead, passes the signal to stop."""
+
+    def __init__(self, build: Callable[[], Application], place: Place) -> None:
+        self._build, self._place = build, place
+        self._children: dict[int, float] = {}
+        self._quick_deaths = 0
+        self._stopping = False
+        # Children read this pipe: it ends when the parent does, however it dies.
+        self._alive_read, self._alive_write = os.pipe()
+
+    def run(self) -> int:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._stop)
+        for _ in range(self._place.processes):
+            self._start()
+        while self._children:
+            child, status = os.wait()
+            self._bury(child, status)
+        os.close(self._alive_write)
+        return 1 if self._quick_deaths >= QUICK_DEATHS else 0
+
+    def _start(self) -> None:
+        # Blocked across the fork: a signal between it and the child's own handlers would be lost.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
+        child = os.fork()
+        if child == 0:
+            os.close(self._alive_write)
+            status = 1
+            try:
+                status = _child(self._build, self._place, self._alive_read)
+            finally:
+                sys.stdout.flush()
+                sys.stderr.flush()
+                os._exit(status)
+        self._children[child] = time.monotonic()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT})
+        if self._stopping:
+            os.kill(child, signal.SIGTERM)
+
+    def _bury(self, child: int, status: int) -> None:
+        started = self._children.pop(child, None)
+        if started is None or self._stopping:
+            return
+        quick = time.monotonic() - started < QUICK_DEATH_SECONDS
+        self._quick_deaths = self._quick_deaths + 1 if quick else 0
+        log.error("a web process ended (status %s); %s", status, "giving up" if self._hopeless else "starting another")
+        if self._hopeless:
+            self._stop()
+        else:
+            self._start()
+
+    @property
+    def _hopeless(self) -> bool:
+        return self._quick_deaths >= QUICK_DEATHS
+
+    def _stop(self, *_: object) -> None:
+        self._stopping = True
+        for child in list(self._children):
+            try:
+                os.kill(child, signal.SIGTERM)
+            except ProcessLookupError:
+                continue
+
+
+def _child(build: Callable[[], Application], place: Place, alive: int) -> int:
+    server = _Draining(build(), place)
+    signal.signal(signal.SIGTERM, server.stop)
+    # Ctrl-C reaches the whole group; the parent turns it into one SIGTERM each.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT})
+    threading.Thread(target=_follow_parent, args=(alive,), daemon=True).start()
+    server.run()
+    return 0
+
+
+def _follow_parent(alive: int) -> None:
+    os.read(alive, 1)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+class _Draining:
+    """One waitress server that stops accepting on SIGTERM and leaves when the accepted requests are answered."""
+
+    def __init__(self, application: Application, place: Place) -> None:
+        # It warns on every queued request, which is its normal work.
+        logging.getLogger("waitress.queue").setLevel(logging.ERROR)
+        self._server: Any = _waitress.create_server(
+            application,
+            sockets=[_shared_socket(place.host, place.port)],
+            threads=place.threads,
+            asyncore_use_poll=True,
+            connection_limit=_connections(),
+            backlog=1024,
+            channel_timeout=SILENT_SECONDS,
+            cleanup_interval=5,
+            max_request_body_size=BODY_LIMIT,
+            max_request_header_size=32 * 1024,
+            clear_untrusted_proxy_headers=True,
+            ident=None,
+            expose_tracebacks=False,
+        )
+        self._deadline: float | None = None
+
+    def stop(self, *_: object) -> None:
+        self._deadline = self._deadline or time.monotonic() + DRAIN_SECONDS
+
+    def run(self) -> None:
+        while self._deadline is None:
+            self._turn(1.0)
+        self._accept_the_waiting()
+        self._close_door()
+        quiet = 0
+        # Twice, so that a request whose bytes were just arriving is seen as well.
+        while quiet < 2 and time.monotonic() < self._deadline:
+            self._turn(0.05)
+            quiet = 0 if self._busy() else quiet + 1
+        self._server.task_dispatcher.shutdown()
+
+    def _turn(self, seconds: float) -> None:
+        _loop(timeout=seconds, use_poll=True, map=self._server._map, count=1)
+
+    def _accept_the_waiting(self) -> None:
+        """Connections the system has accepted for this process would be reset by closing; take them in first."""
+        for _ in range(200):
+            if not select.select([self._server.socket], [], [], 0)[0]:
+                return
+            self._turn(0)
+
+    def _close_door(self) -> None:
+        self._server.accepting = False
+        self._server.del_channel()
+        self._server.socket.close()
+
+    def _busy(self) -> bool:
+        return any(channel.requests or channel.total_outbufs_len for channel in self._server.active_channels.values())
+
+
+def _connections() -> int:
+    """The connection limit, lowered to what the process may open."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = CONNECTION_LIMIT + 200
+    if soft < wanted:
+        limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+        soft = limit
+    return min(CONNECTION_LIMIT, max(64, soft - 200))
+
+
+def main() -> int:
+    """``python -m bot.web.serve``: the web part of the product, from the environment."""
+    logging.basicConfig(format="%(levelname)s %(name)s %(message)s")
+    try:
+        settings = Settings.load()
+        logging.getLogger().setLevel(settings.log_level)
+        place = Place(settings.host, settings.web_port, settings.web_processes, settings.web_threads)
+        return serve(lambda: _application(settings), place)
+    except (SettingsError, ServeError) as error:
+        print(error, file=sys.stderr)
+        return 2
+
+
+def _application(settings: Settings) -> Application:
+    # By name and late: the parts are put together above this room, and only inside a serving process.
+    make: Callable[[Settings], Application] = importlib.import_module("bot.wiring").make_web_app
+    return make(settings)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
