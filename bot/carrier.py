@@ -48,7 +48,9 @@ class Carrier:
         service_sid: str | None = None,
         base_url: str | None = None,
     ) -> None:
-        self.client = Client(account_sid, auth_token, http_client=TwilioHttpClient(timeout=TIMEOUT_SECONDS))
+        self.client = Client(  # type: ignore[no-untyped-call]  # the library has no annotations here
+            account_sid, auth_token, http_client=TwilioHttpClient(timeout=TIMEOUT_SECONDS)
+        )
         if base_url:
             self.client.api.base_url = base_url
         self.sender, self.service_sid, self.status_url = sender, service_sid, status_url
@@ -99,5 +101,5 @@ def _by_code(code: int, status: int) -> CarrierError:
 
 def backoff(attempt: int, *, first: float = 2.0, most: float = 900.0) -> float:
     """Seconds before the next attempt (1, 2, ...): doubling, with full jitter of one half."""
-    base = min(most, first * 2 ** (attempt - 1))
+    base = min(most, first * 2.0 ** (attempt - 1))
     return base * (0.5 + random.random() / 2)  # noqa: S311  # jitter, not a secret

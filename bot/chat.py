@@ -40,13 +40,19 @@ class Chat:
         )
         hours = hours_for((), "America/Chicago", "00:00", "23:59:59")
         self.conversation = Conversation(
-            clinic, self.store, lambda phone: "you", now=lambda: self.at, hours=lambda phone: hours
+            clinic,
+            self.store,
+            lambda phone: "you",
+            now=lambda: self.at,
+            hours=lambda phone: hours,
+            render=self._keep,
+            booking={},
         )
 
     def say(self, line: str) -> Heard:
         """One input line; what the bot made of it."""
         self.turns += 1
-        self.conversation.hear(PHONE, self._given(line), f"line{self.turns}", self._keep)
+        self.conversation.take(PHONE, self._given(line), f"line{self.turns}")
         if self.heard is None:
             raise RuntimeError("The turn gave nothing.")
         return self.heard

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -17,9 +17,9 @@ from bot import prompts
 from bot.consent import Hours, Verdict, may_answer_silence, may_follow_up
 from bot.decide import take
 from bot.record import Record, from_bytes, to_bytes
-from bot.store import Effect, LinkToken, Task
+from bot.store import Committed, Effect, LinkToken, Loaded, Task
 from bot.tasks import TASKS
-from bot.turn import Clinic, Heard, Input, Turn
+from bot.turn import Clinic, Door, Heard, Input, Turn
 
 ATTEMPTS = 20  # compare-and-set rounds before the safe static answer; with jitter none of 8 writers needed more (bench)
 
@@ -33,9 +33,23 @@ class BusyError(RuntimeError):
 class Ledger(Protocol):
     """What a turn needs of the store (bot/store, or bot/store/memory.py for chat and replay)."""
 
-    def load(self, patient: str, key: str) -> Any: ...
+    def load(self, patient: str, key: str) -> Loaded: ...
 
-    def commit(self, patient: str, key: str, version: int, **written: Any) -> Any: ...
+    def commit(
+        self,
+        patient: str,
+        key: str,
+        version: int,
+        *,
+        record: bytes,
+        answer: bytes,
+        effects: Sequence[Effect] = (),
+        cancels: Sequence[str] = (),
+        events: Sequence[bytes] = (),
+        tasks: Sequence[Task] = (),
+        links: Sequence[LinkToken] = (),
+        now: float,
+    ) -> Committed: ...
 
     def link(self, token: str) -> LinkToken | None: ...
 
@@ -61,19 +75,55 @@ class Conversation:
         *,
         now: Callable[[], float],
         hours: Callable[[str], Hours],
+        render: Render,
+        booking: Mapping[str, str],
     ) -> None:
         self.clinic, self.store, self.patient_id, self.now, self.hours = clinic, store, patient_id, now, hours
+        self.render, self.booking = render, booking
 
     # -- doors of the patient --
 
-    def hear(self, phone: str, given: Input, key: str, render: Render) -> bytes:
-        """One inbound message, call step or silence; *key* is MessageSid, or CallSid:step. The same key gives the same
-        bytes for ever. Raises BusyError, and what the store raises when it is away."""
+    def hear(
+        self,
+        phone: str,
+        channel: Door,
+        said: str,
+        key: str,
+        *,
+        step: str | None = None,
+        digits: str | None = None,
+        opt_out_type: str | None = None,
+    ) -> bytes:
+        """One webhook. *key* is MessageSid, or CallSid:step; the same key gives the same bytes for ever. On a call
+        *step* None means that it begins. Raises BusyError, and what the store raises when it is away."""
+        begins = channel == "voice" and step is None
+        given = Input(channel, said, digits, step, opt_out_type, "call" if begins else "said")
+        return self.take(phone, given, key)
+
+    def take(self, phone: str, given: Input, key: str) -> bytes:
+        """One input of any kind, rendered and stored under *key*."""
         patient = self.patient_id(phone)
 
         def decide(record: Record, now: float) -> tuple[Turn, bytes]:
             found = take(self.clinic, patient, record, given, now)
-            return found, render(found.heard)
+            return found, self.render(found.heard)
+
+        return self._commit(patient, phone, key, decide)
+
+    def dialled(self, phone: str, key: str, *, step: str, status: str) -> bytes:
+        """A person was dialled for the caller. Nobody picked up: say so, promise a call-back, and make the task."""
+        patient = self.patient_id(phone)
+        reached = status in ("completed", "answered")
+
+        def decide(record: Record, now: float) -> tuple[Turn, bytes]:
+            session = record.session
+            language = session.language if session else "en"
+            loaded = self.clinic.flows[self.clinic.first_flow]
+            says = () if reached else prompts.render(loaded, ("no_one",), language, "voice", self.clinic.values)
+            heard = Heard("voice", language, tuple(says), "hangup", step, session=session)
+            event = {"at": now, "in": "dialled", "status": status}
+            made = replace(self._bare(record, (), event), heard=heard, tasks=() if reached else ("person",))
+            return made, self.render(heard)
 
         return self._commit(patient, phone, key, decide)
 
@@ -90,9 +140,9 @@ class Conversation:
             return self._bare(record, dropped, {"at": now, "in": "link_opened", "visit": link.visit}), b"opened"
 
         self._commit(link.patient, "", f"open:{token}", decide)
-        return link.visit
+        return self.booking.get(link.visit)
 
-    def visit(self, token: str) -> str | None:
+    def link(self, token: str) -> str | None:
         """The visit type of a scheduling link, without opening it."""
         link = self.store.link(token)
         return link.visit if link else None
@@ -142,6 +192,17 @@ class Conversation:
             event = {"at": now, "in": "follow_up", "name": body["n"], "says": [text]}
             made = replace(self._bare(record, (), event), links=tuple(links))
             return made, _note(Outgoing(record.phone, text, verdict.why))
+
+        return self._outgoing(patient, effect_id, decide)
+
+    def asked_for(self, patient: str, effect_id: str, body: dict[str, Any]) -> Outgoing:
+        """The one text that a caller asked for during the call: their key press is the consent for it."""
+
+        def decide(record: Record, now: float) -> tuple[Turn, bytes]:
+            allowed = not record.opted_out and record.phone.startswith("+")
+            out = Outgoing(record.phone, body["body"] if allowed else None, "asked for" if allowed else "opted out")
+            event = {"at": now, "in": "text", "says": [out.body], "why": out.why}
+            return self._bare(record, (), event), _note(out)
 
         return self._outgoing(patient, effect_id, decide)
 
@@ -213,7 +274,7 @@ class Conversation:
             if done.status == "ok":
                 return answer
             if done.status == "seen":
-                return bytes(done.answer)
+                return bytes(done.answer or b"")
             time.sleep(random.random() * 0.004 * (attempt + 1))  # noqa: S311  # jitter, not a secret
         raise BusyError("This patient's conversation is busy; try again.")
 

@@ -212,10 +212,10 @@ def _written(
         session=session,
         tasks=tuple(work.tasks),
     )
-    record = replace(work.record, session=session, last_at=now, opted_out=work.record.opted_out)
+    record = replace(work.record, session=session, last_at=now)
     if reading.kind in ("opt_out", "opt_in"):
         record = replace(record, opted_out=reading.kind == "opt_out", facts=record.facts - {"wrote_after_stop"})
-    if record.session and (not work.record.session or record.session.id != work.record.session.id):
+    if not work.record.session or session.id != work.record.session.id:
         record = replace(record, started_at=now, facts=record.facts - {"link_opened", "booked"})
     return Turn(
         record,

@@ -6,7 +6,6 @@ Same contract as bot/store (a test runs both through it). Never used by the web 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from bot.store import Committed, Effect, LinkToken, Loaded, Task
 
@@ -39,7 +38,7 @@ class MemoryStore:
         events: Sequence[bytes] = (),
         tasks: Sequence[Task] = (),
         links: Sequence[LinkToken] = (),
-        **_: Any,
+        now: float = 0.0,
     ) -> Committed:
         seen = self.answers.get((patient, key))
         if seen is not None:

@@ -1,0 +1,55 @@
+"""What the store keeps, as plain frozen values. Types only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A patient's record (None: never heard of), its version, and the stored answer to the asked key."""
+
+    record: bytes | None
+    version: int
+    answer: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """``ok``; ``seen`` with the answer stored under this key before; ``conflict``: load and decide again."""
+
+    status: Literal["ok", "seen", "conflict"]
+    answer: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """Something to be done outside at *due* (epoch seconds). *body* is sealed at rest."""
+
+    id: str
+    kind: str
+    due: float
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Something a human must do for a patient. *urgency* 0 first; *closed* by whom, None while open."""
+
+    id: str
+    patient: str
+    kind: str
+    urgency: int
+    at: float
+    closed_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LinkToken:
+    """A scheduling link: the opaque *token*, whose it is, and the *visit* type it goes to."""
+
+    token: str
+    patient: str
+    visit: str
+    at: float
