@@ -22,8 +22,9 @@ from twilio.rest import Client
 from waitress.server import create_server
 
 from bot.sandbox.clock import SandboxClock
+from bot.sandbox.exchange import Sandbox
 from bot.sandbox.model import SandboxConfig
-from bot.sandbox.server import Sandbox, create_sandbox, listen
+from bot.sandbox.server import create_sandbox, listen
 
 ACCOUNT = "AC" + "1" * 32
 TOKEN = "a-token-only-for-tests"

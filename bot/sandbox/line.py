@@ -41,9 +41,10 @@ class Desk(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """Something heard. *kind*: ``say``, ``play`` (text is the address), ``pause`` (text is seconds), ``line``."""
+    """Something heard. *kind*: ``say``, ``play`` (text is the address), ``pause`` (text is seconds), ``line``
+    (Twilio itself); ``you`` is what the person did, so that the prompts read as a transcript."""
 
-    kind: Literal["say", "play", "pause", "line"]
+    kind: Literal["say", "play", "pause", "line", "you"]
     text: str
     language: str = "en-US"
     voice: str = ""

@@ -33,6 +33,7 @@ class SandboxConfig:
     clock: Callable[[], float]
     advance: Callable[[float], float]
     port: int = 8010
+    clinic_name: str = "Clinic"
     messaging_service_sid: str | None = None
     opt_out_mode: OptOutMode = "twilio"
     sms_path: str = "/sms"

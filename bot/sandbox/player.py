@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from urllib.parse import urljoin
 
 from bot.sandbox.hooks import Fetched, Request
-from bot.sandbox.line import RECORD_SECONDS, WORDS_PER_SECOND, Line
+from bot.sandbox.line import RECORD_SECONDS, WORDS_PER_SECOND, Line, Prompt
 from bot.sandbox.model import new_sid
 
 
@@ -25,11 +25,11 @@ class Call(Line):
 
     def press(self, keys: str) -> list[str]:
         """Keys ``0``-``9 * #``, one after the other; those left over once the line stops listening are lost."""
-        return self._input(lambda: self._press(keys))
+        return self._input(lambda: self._press(keys), keys)
 
     def say(self, text: str, confidence: float | None = None) -> list[str]:
         """Speech as recognised. *confidence* None leaves the parameter out, as Twilio sometimes does."""
-        return self._input(lambda: self._say(text, confidence))
+        return self._input(lambda: self._say(text, confidence), text)
 
     def silence(self) -> list[str]:
         """Nothing, for as long as Twilio waits. Moves the virtual clock; keys already pressed are then submitted."""
@@ -88,11 +88,13 @@ class Call(Line):
 
     # --- inputs ----------------------------------------------------------------------------------------------------
 
-    def _input(self, act: Callable[[], None]) -> list[str]:
+    def _input(self, act: Callable[[], None], shown: str = "") -> list[str]:
         with self.lock:
             before = len(self.heard)
             if self.active:
                 self._documents = 0
+                if shown:
+                    self.prompts.append(Prompt("you", shown))
                 act()
                 self._run()
             return self.heard[before:]

@@ -12,17 +12,13 @@ from typing import Any
 from flask import Flask, request
 from waitress.server import create_server
 
-from bot.sandbox.calls import Calls
+from bot.sandbox.exchange import Sandbox
 from bot.sandbox.model import RefusedError, SandboxConfig
+from bot.sandbox.phone import phone_doors
 from bot.sandbox.rest import guard, refused, rest_doors
 from bot.sandbox.rest_calls import call_doors
-from bot.sandbox.texts import Texts
 
 REQUEST_LIMIT = 256 * 1024
-
-
-class Sandbox(Texts, Calls):
-    """The whole local Twilio of one account."""
 
 
 def create_sandbox(config: SandboxConfig) -> Flask:
@@ -33,6 +29,7 @@ def create_sandbox(config: SandboxConfig) -> Flask:
     app.extensions["sandbox"] = sandbox
     app.register_blueprint(rest_doors(sandbox))
     app.register_blueprint(call_doors(sandbox))
+    app.register_blueprint(phone_doors(sandbox))
     app.register_error_handler(RefusedError, refused)
 
     @app.before_request
