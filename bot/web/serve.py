@@ -249,17 +249,13 @@ def main() -> int:
     try:
         settings = Settings.load()
         logging.getLogger().setLevel(settings.log_level)
+        # By name: the parts are put together above this room. Before the fork, so that the processes share its memory.
+        make = importlib.import_module("bot.wiring").make_web_app
         place = Place(settings.host, settings.web_port, settings.web_processes, settings.web_threads)
-        return serve(lambda: _application(settings), place)
+        return serve(lambda: make(settings), place)
     except (SettingsError, ServeError) as error:
         print(error, file=sys.stderr)
         return 2
-
-
-def _application(settings: Settings) -> Application:
-    # By name and late: the parts are put together above this room, and only inside a serving process.
-    make: Callable[[Settings], Application] = importlib.import_module("bot.wiring").make_web_app
-    return make(settings)
 
 
 if __name__ == "__main__":
