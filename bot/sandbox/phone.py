@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from flask import Blueprint, Response, abort, jsonify, request, send_from_directory
+from flask import Blueprint, Response, abort, jsonify, request
 
 from bot.sandbox.exchange import Sandbox
 from bot.sandbox.model import Message
@@ -17,7 +17,12 @@ from bot.sandbox.player import Call
 from bot.wording import segments
 
 PAGES = Path(__file__).with_name("pages")
-FILES = ("phone.css", "phone.js", "words.js", "icon.svg")
+FILES = {
+    "phone.css": "text/css",
+    "phone.js": "text/javascript",
+    "words.js": "text/javascript",
+    "icon.svg": "image/svg+xml",
+}
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; base-uri 'none'; "
     "form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
@@ -67,13 +72,13 @@ def phone_doors(sandbox: Sandbox) -> Blueprint:
 def _pages(doors: Blueprint) -> None:
     @doors.get("/")
     def page() -> Response:
-        return send_from_directory(PAGES, "phone.html")
+        return Response((PAGES / "phone.html").read_bytes(), content_type="text/html; charset=utf-8")
 
     @doors.get("/phone/<name>")
     def part(name: str) -> Response:
         if name not in FILES:
             abort(404)
-        return send_from_directory(PAGES, name)
+        return Response((PAGES / name).read_bytes(), content_type=f"{FILES[name]}; charset=utf-8")
 
     @doors.before_request
     def same_page() -> None:

@@ -26,6 +26,8 @@ async function post(path, body) {
   return answer.json();
 }
 
+const pretty = (number) => number.replace(/^\+1(\d{3})(\d{3})(\d{4})$/, "+1 $1 $2 $3");
+
 // --- language -----------------------------------------------------------------------------------------------------
 
 function speakLanguage(language) {
@@ -148,7 +150,7 @@ async function measure() {
 function lineState(call) {
   if (!call) return word("idle");
   if (!call.active) return `${word("ended")} (${call.status})`;
-  if (call.waiting === "dial") return `${word("dialing")} ${call.dialing}`;
+  if (call.waiting === "dial") return `${word("dialing")} ${pretty(call.dialing)}`;
   return word(call.waiting || "talking") + (call.digits ? ` ${call.digits}` : "");
 }
 
@@ -232,7 +234,7 @@ function showPhones(phones) {
   if (key === screen.phones) return;
   screen.phones = key;
   at("phones").replaceChildren(...phones.map((phone) => {
-    const option = node("option", phone.number);
+    const option = node("option", pretty(phone.number));
     option.value = phone.id;
     return option;
   }));
@@ -256,8 +258,8 @@ async function refresh() {
   // Answers may overtake one another; only the newest question's answer is shown.
   if (!state || turn !== asking) return;
   for (const each of document.querySelectorAll(".clinic")) each.textContent = state.clinic;
-  at("ours").textContent = ` ${state.ours}`;
-  at("own").textContent = state.phones.find((phone) => phone.id === screen.phone)?.number ?? "";
+  at("ours").textContent = ` ${pretty(state.ours)}`;
+  at("own").textContent = pretty(state.phones.find((phone) => phone.id === screen.phone)?.number ?? "");
   at("clock").textContent = `${clockText(state.now)} · ${dayText(state.now)}`;
   showPhones(state.phones);
   showMessages(state.messages);
