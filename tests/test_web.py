@@ -26,7 +26,7 @@ SIGNED = [route for route in ROUTES if route.caller == "twilio"]
 
 
 def path_of(rule: str) -> str:
-    return rule.replace("<step>", "7").replace("<language>", "es").replace("<token>", "b00.0123456789abcdef")
+    return rule.replace("<step>", "7").replace("<token>", "b00.0123456789abcdef")
 
 
 def good(rule: str) -> dict[str, str]:
@@ -79,7 +79,7 @@ def test_every_webhook_takes_a_genuine_request_and_nothing_else(
     for options in forged:
         assert post(client, path, params, **options).status_code == 403
     assert client.post(path, data=params).status_code == 403
-    assert len(conversation.heard) + len(conversation.noted) + len(conversation.reported) == 1
+    assert len(conversation.heard) + len(conversation.dials) + len(conversation.reported) == 1
 
 
 @pytest.mark.parametrize("route", SIGNED, ids=lambda route: route.rule)
@@ -181,7 +181,7 @@ def test_a_call_begins_and_its_question_leads_back_to_its_own_step(
         "voice", "en", ("Press 1 or 2.",), step="3", expects=Expects("yesno"), hints=("yes", "no")
     )
     gather = ET.fromstring(post(client, "/voice", call(CallStatus="ringing")).data)[0]
-    assert conversation.heard == [(PHONE, Input("voice", event="call"), f"CA{'c' * 32}:start")]
+    assert conversation.heard == [(PHONE, Input("voice"), f"CA{'c' * 32}:start")]
     assert gather.attrib["action"] == f"{PUBLIC}/voice/3"
     assert (gather.attrib["numDigits"], gather.attrib["finishOnKey"], gather.attrib["hints"]) == ("1", "", "yes,no")
     assert gather.attrib["actionOnEmptyResult"] == "true"
@@ -227,36 +227,28 @@ def test_a_hidden_number_is_a_patient_for_one_call(client: FlaskClient, conversa
 def test_a_person_is_dialled_and_the_result_comes_back(client: FlaskClient, conversation: FakeConversation) -> None:
     conversation.says = Heard("voice", "es", ("Le comunico.",), end="dial", step="4")
     dial = ET.fromstring(post(client, "/voice/3", call(Digits="0")).data)[1]
-    assert dial.attrib["action"] == f"{PUBLIC}/voice/4/dialled/es"
+    assert dial.attrib["action"] == f"{PUBLIC}/voice/4/dialled"
     assert dial.attrib["answerOnBridge"] == "true"
     assert dial.findtext("Number") == "+17135550111"
 
 
-@pytest.mark.parametrize("status", ["busy", "no-answer", "failed", "canceled", ""])
-def test_a_person_who_is_not_reached_becomes_a_task_before_it_is_promised(
-    client: FlaskClient, conversation: FakeConversation, status: str
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [("busy", "busy"), ("no-answer", "no-answer"), ("failed", "failed"), ("canceled", "canceled"), ("", "failed")],
+)
+def test_how_the_transfer_went_is_told_to_the_conversation(
+    client: FlaskClient, conversation: FakeConversation, sent: str, status: str
 ) -> None:
-    said = {post(client, "/voice/4/dialled/es", call(DialCallStatus=status)).data.decode() for _ in range(2)}
-    assert conversation.noted[0] == (f"patient-of-{PHONE}", f"CA{'c' * 32}:4:dialled", ("person",))
-    assert len(said) == 1
-    assert "Pedimos a nuestro equipo que le llame" in said.pop()
-    conversation.break_like_a_dead_store()
-    assert "Pedimos" not in post(client, "/voice/4/dialled/es", call(DialCallStatus=status)).data.decode()
-
-
-def test_nobody_is_promised_a_call_to_a_hidden_number(client: FlaskClient, conversation: FakeConversation) -> None:
-    said = post(client, "/voice/4/dialled/en", call(From="anonymous", DialCallStatus="busy")).data.decode()
-    assert "7 1 3, 5 5 5, 0 1 0 0" in said
-    assert conversation.noted == []
+    assert "Nobody came." in post(client, "/voice/4/dialled", call(DialCallStatus=sent)).text
+    assert conversation.dials == [(PHONE, f"CA{'c' * 32}:4:dialled", "4", status)]
 
 
 def test_after_a_person_was_reached_the_call_just_ends(client: FlaskClient, conversation: FakeConversation) -> None:
-    answer = post(client, "/voice/4/dialled/en", call(DialCallStatus="completed"))
+    answer = post(client, "/voice/4/dialled", call(DialCallStatus="completed"))
     assert [element.tag for element in ET.fromstring(answer.data)] == ["Hangup"]
-    assert conversation.noted == []
 
 
-def test_a_call_is_never_answered_with_nothing(client: FlaskClient, conversation: FakeConversation) -> None:
+def test_a_caller_who_waits_is_never_answered_with_nothing(client: FlaskClient, conversation: FakeConversation) -> None:
     conversation.says = Heard("voice", "en", silent=True)
     assert "9 1 1" in post(client, "/voice/3", call()).data.decode()
 

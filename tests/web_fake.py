@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode
 
@@ -14,8 +13,9 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from bot.settings import Settings
-from bot.turn import Heard, Input
+from bot.turn import Door, Heard, Input
 from bot.web import create_app
+from bot.web.answers import Answers
 
 PHONE = "+12125550188"
 OURS = "+12125550123"
@@ -42,41 +42,51 @@ def settings(**changes: str) -> Settings:
     )
 
 
+ANSWERS = Answers(settings())
+
+
 class FakeConversation:
     """Answers with what it was told to say, keeps every key's bytes, and can be broken."""
 
     def __init__(self) -> None:
         self.heard: list[tuple[str, Input, str]] = []
-        self.noted: list[tuple[str, str, tuple[str, ...]]] = []
+        self.dials: list[tuple[str, str, str, str]] = []
         self.reported: list[tuple[Any, ...]] = []
         self.opens = 0
+        self.target = "https://other.example/pt"
         self.broken: Exception | None = None
         self.says = Heard("sms", "en", ("What is your pain, 0 to 10?",))
         self._kept: dict[str, bytes] = {}
 
-    def hear(self, phone: str, given: Input, key: str, render: Callable[[Heard], bytes]) -> bytes:
+    def hear(
+        self,
+        phone: str,
+        channel: Door,
+        said: str,
+        key: str,
+        *,
+        step: str | None = None,
+        digits: str | None = None,
+        opt_out_type: str | None = None,
+    ) -> bytes:
         self._break()
         if key not in self._kept:
-            self.heard.append((phone, given, key))
-            self._kept[key] = render(self.says)
+            self.heard.append((phone, Input(channel, said, digits, step, opt_out_type), key))
+            self._kept[key] = ANSWERS.render(self.says)
         return self._kept[key]
 
-    def note(
-        self, patient: str, key: str, *, tasks: tuple[str, ...] = (), opted_out: bool = False, why: str = ""
-    ) -> None:
+    def dialled(self, phone: str, key: str, *, step: str, status: str) -> bytes:
         self._break()
-        self.noted.append((patient, key, tasks))
+        self.dials.append((phone, key, step, status))
+        return ANSWERS.render(Heard("voice", "en", () if status == "completed" else ("Nobody came.",), "hangup"))
 
-    def patient_id(self, phone: str) -> str:
-        return "patient-of-" + phone
-
-    def visit(self, token: str) -> str | None:
+    def link(self, token: str) -> str | None:
         self._break()
         return "pt" if token == LINK else None
 
     def opened(self, token: str) -> str | None:
         self.opens += token == LINK
-        return self.visit(token)
+        return self.target if self.link(token) else None
 
     def delivered(self, *report: Any) -> None:
         self._break()

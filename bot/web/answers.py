@@ -7,15 +7,12 @@ ones. Must never need the store: the static answers are made at start.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal
 
 from bot import twiml
 from bot.settings import Settings
-from bot.turn import Heard
+from bot.turn import Door, Heard
 from bot.twiml import Spoken
 from bot.wording import fill, fold, spoken
-
-Door = Literal["sms", "voice"]
 
 # Not in a flow: it must be sayable when no flow, no session and no store is at hand. Names the two numbers that matter.
 _SORRY = {
@@ -30,18 +27,6 @@ _SORRY = {
         "persona: {phone}",
         "voice": "Ahora no podemos atenderle por este medio. Si es una emergencia, cuelgue y marque 911. "
         "En una crisis, marque 988. Para hablar con una persona, llame al {phone}.",
-    },
-}
-_NOBODY = {
-    "en": {
-        "sorry": "Nobody could pick up. If this is an emergency, hang up and dial 911.",
-        "promise": "We have asked our team to call you back.",
-        "retry": "Please call {phone} again later.",
-    },
-    "es": {
-        "sorry": "Nadie pudo contestar. Si es una emergencia, cuelgue y marque 911.",
-        "promise": "Pedimos a nuestro equipo que le llame.",
-        "retry": "Por favor llame de nuevo más tarde al {phone}.",
     },
 }
 # Seconds of silence before a question counts as unanswered, and how many keys end an answer.
@@ -61,7 +46,7 @@ class Answers:
         }
 
     def render(self, heard: Heard) -> bytes:
-        """The TwiML of one turn, at its door. A call that would hear nothing hears the static answer instead."""
+        """The TwiML of one turn, at its door. A caller who waits for words and gets none hears the static answer."""
         if heard.door == "sms":
             return twiml.message(heard.text).encode()
         parts = self._spoken(heard.says, heard.language)
@@ -71,22 +56,17 @@ class Answers:
             document = twiml.dial(
                 parts,
                 self._settings.nurse_line,
-                self._action(heard.step, "dialled", heard.language),
+                self._action(heard.step, "dialled"),
                 caller_id=self._settings.twilio_from,
             )
             return document.encode()
-        return twiml.speak_and_hang_up(parts).encode() if parts else self.apology("voice", heard.language)
+        if parts or (heard.end == "hangup" and not heard.silent):
+            return twiml.speak_and_hang_up(parts).encode()
+        return self.apology("voice", heard.language)
 
     def apology(self, door: Door, language: str | None = None) -> bytes:
         """The static answer: 911, 988 and the clinic's number; in both languages when *language* is None."""
         return self._sorry[door, language if language in ("en", "es") else None]
-
-    def nobody(self, language: str, *, promise: bool) -> bytes:
-        """Said when the person dialled was not reached. *promise*: a task to call back has been written."""
-        words = _NOBODY.get(language, _NOBODY["en"])
-        says = [words["sorry"], words["promise" if promise else "retry"]]
-        values = {"phone": self._settings.clinic_phone}
-        return twiml.speak_and_hang_up(self._spoken([spoken(fill(each, values)) for each in says], language)).encode()
 
     def _question(self, heard: Heard, parts: list[Spoken]) -> str:
         scale = heard.expects is not None and heard.expects.type == "scale0_10"

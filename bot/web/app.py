@@ -13,8 +13,8 @@ from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
 from bot.settings import Settings
+from bot.turn import Door
 from bot.web import health, links, sms, status, voice
-from bot.web.answers import Door
 from bot.web.desk import BODY_LIMIT, Conversation, Desk, Refused, Reports, twiml_response
 from bot.web.parameters import ParameterError
 
@@ -39,7 +39,7 @@ ROUTES = (
     Route("/sms", "POST", "twilio", sms.receive, "sms"),
     Route("/voice", "POST", "twilio", voice.start, "voice"),
     Route("/voice/<step>", "POST", "twilio", voice.answer, "voice"),
-    Route("/voice/<step>/dialled/<language>", "POST", "twilio", voice.dialled, "voice"),
+    Route("/voice/<step>/dialled", "POST", "twilio", voice.dialled, "voice"),
     Route("/status", "POST", "twilio", status.message),
     Route("/call-status", "POST", "twilio", status.call),
     Route("/go/<token>", "GET", "patient", links.page),
@@ -52,7 +52,10 @@ ROUTES = (
 def create_app(
     settings: Settings, conversation: Conversation, reports: Reports, *, ready: Callable[[], bool] = lambda: True
 ) -> Flask:
-    """The web process's app. *ready* tells whether a turn would be possible now; it must not raise."""
+    """The web process's app. *conversation* renders with ``Answers(settings).render``.
+
+    *ready* tells whether a turn would be possible now; it must not raise.
+    """
     desk = Desk(settings, conversation, reports, ready)
     app = Flask("bot.web", static_folder=None)
     app.config.update(MAX_CONTENT_LENGTH=BODY_LIMIT, PROPAGATE_EXCEPTIONS=False)

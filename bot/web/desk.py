@@ -13,16 +13,13 @@ from typing import Protocol
 from flask import Request, Response
 
 from bot.settings import Settings
-from bot.turn import Heard, Input
+from bot.turn import Door
 from bot.web import parameters
 from bot.web.answers import Answers
 from bot.web.parameters import Form, ParameterError
 from bot.web.signature import Signatures
 
 BODY_LIMIT = 64 * 1024
-
-
-Render = Callable[[Heard], bytes]
 
 
 class Conversation(Protocol):
@@ -32,24 +29,28 @@ class Conversation(Protocol):
     doors answer them with the static apology.
     """
 
-    def hear(self, phone: str, given: Input, key: str, render: Render) -> bytes:
-        """One turn: the answer as *render* makes it, or the stored bytes when *key* was seen before."""
+    def hear(
+        self,
+        phone: str,
+        channel: Door,
+        said: str,
+        key: str,
+        *,
+        step: str | None = None,
+        digits: str | None = None,
+        opt_out_type: str | None = None,
+    ) -> bytes:
+        """One turn. On a call, *step* None means that the call begins; digits None and no words mean silence."""
 
-    def note(
-        self, patient: str, key: str, *, tasks: tuple[str, ...] = (), opted_out: bool = False, why: str = ""
-    ) -> None:
-        """Something became known outside a conversation; once per *key*."""
+    def dialled(self, phone: str, key: str, *, step: str, status: str) -> bytes:
+        """A person was dialled for the caller; *status*: completed, answered, busy, no-answer, failed, canceled."""
 
-    @property
-    def patient_id(self) -> Callable[[str], str]:
-        """The opaque patient of a phone."""
-
-    def visit(self, token: str) -> str | None:
+    def link(self, token: str) -> str | None:
         """The visit (``pmr``, ``pt``, ``both``) a live scheduling link is for, without any effect; None for unknown
         and expired alike."""
 
     def opened(self, token: str) -> str | None:
-        """Marks the link opened; its visit, or None."""
+        """Marks the link opened; the configured booking address of its visit, or None."""
 
 
 class Reports(Protocol):

@@ -58,7 +58,7 @@ _WORDS = {
 
 def page(desk: Desk, request: Request, token: str) -> Response:
     """The page with the one button."""
-    visit = desk.conversation.visit(token) if _TOKEN.fullmatch(token) else None
+    visit = desk.conversation.link(token) if _TOKEN.fullmatch(token) else None
     if visit is None:
         return gone(desk, request)
     return _page(desk, request, "link.html", 200, visit=visit)
@@ -66,11 +66,10 @@ def page(desk: Desk, request: Request, token: str) -> Response:
 
 def open_link(desk: Desk, request: Request, token: str) -> Response:
     """The button was pressed."""
-    visit = desk.conversation.opened(token) if _TOKEN.fullmatch(token) else None
-    if visit is None:
+    target = desk.conversation.opened(token) if _TOKEN.fullmatch(token) else None
+    # Only ever to an address from the settings, whatever a link may say.
+    if target is None or target not in (desk.settings.booking_url_pmr, desk.settings.booking_url_pt):
         return gone(desk, request)
-    # Only ever to an address from the settings. "Both" starts with the doctor (SPEC C4).
-    target = desk.settings.booking_url_pt if visit == "pt" else desk.settings.booking_url_pmr
     return Response(status=303, headers={"Location": target})
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from flask import Request, Response
 
 from bot import twiml
-from bot.turn import Input
 from bot.web import parameters
 from bot.web.desk import Desk, twiml_response
 
@@ -17,5 +16,5 @@ def receive(desk: Desk, request: Request) -> Response:
     if text.phone is None:
         # Another machine: an answer would start a loop, and no patient can be reached there.
         return twiml_response(twiml.EMPTY.encode())
-    given = Input("sms", said=text.said, opt_out_type=text.opt_out_type)
-    return twiml_response(desk.conversation.hear(text.phone, given, text.sid, desk.answers.render))
+    answer = desk.conversation.hear(text.phone, "sms", text.said, text.sid, opt_out_type=text.opt_out_type)
+    return twiml_response(answer)
