@@ -103,6 +103,10 @@ class Stage:
         for served in self._servers:
             served.stop()
 
+    def quit_twilio(self) -> None:
+        """Stops the local Twilio's server, as if its process had died."""
+        self._servers[-1].stop()
+
     def forms(self, path: str) -> list[dict[str, str]]:
         """What was posted to *path*, in order of arrival."""
         return [form for where, form in self.posts if where.partition("?")[0] == path]
