@@ -60,6 +60,11 @@ def test_the_page_runs_nothing_but_its_own_files(page: FlaskClient) -> None:
     assert page.get("/phone/phone.html", base_url=HOME).status_code == 404
 
 
+def test_a_booking_page_stands_in_for_the_clinics_own(page: FlaskClient) -> None:
+    assert "nothing is booked" in page.get("/booking/pmr", base_url=HOME).get_data(as_text=True)
+    assert page.get("/booking/other", base_url=HOME).status_code == 404
+
+
 def test_both_languages_have_every_word_the_page_uses() -> None:
     words = (PAGES / "words.js").read_text(encoding="utf-8")
     english, spanish = (set(re.findall(r"(\w+): \"", part)) for part in words.split("  es: {"))

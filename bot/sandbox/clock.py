@@ -14,6 +14,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+FILE = "sandbox-clock.json"
+
+
+def clock_in(data_dir: Path) -> SandboxClock:
+    """The clock every process of one sandbox shares: ``sandbox-clock.json`` in its data directory."""
+    return SandboxClock(data_dir / FILE)
+
 
 class SandboxClock:
     """``SandboxClock(path)()`` is epoch seconds, moved ahead by what *path* says. Usable by many processes at once."""

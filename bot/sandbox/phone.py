@@ -74,6 +74,10 @@ def _pages(doors: Blueprint) -> None:
     def page() -> Response:
         return Response((PAGES / "phone.html").read_bytes(), content_type="text/html; charset=utf-8")
 
+    @doors.get("/booking/<any(pmr, pt, both):visit>")
+    def booking(visit: str) -> Response:
+        return Response((PAGES / "booking.html").read_bytes(), content_type="text/html; charset=utf-8")
+
     @doors.get("/phone/<name>")
     def part(name: str) -> Response:
         if name not in FILES:
