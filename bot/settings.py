@@ -5,28 +5,38 @@ The only module that reads the environment. Must never print or log a secret: pr
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hmac
 import os
-import re
 import secrets
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from datetime import datetime, time
+from datetime import time
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo
 
 import phonenumbers
 from dotenv import dotenv_values
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
-_DAYS = ("Mo", "Tu", "We", "Th", "Fr", "Sa", "Su")
-_SPAN = re.compile(r"(?P<first>[A-Z][a-z])(?:-(?P<last>[A-Z][a-z]))? (?P<opens>\d\d:\d\d)-(?P<closes>\d\d:\d\d)")
+from bot.setting_shapes import (
+    LOOPBACK,
+    Address,
+    Hours,
+    OpeningHours,
+    Phone,
+    Port,
+    PublicAddress,
+    Regions,
+    SecretKeys,
+    Secrets,
+    StoreAddress,
+    TimeOfDay,
+    Voice,
+    Zone,
+    key_bytes,
+)
+
 # What hosting platforms call the same thing.
 _ALSO = {"state_url": "REDIS_URL", "web_port": "PORT", "twilio_auth_tokens": "TWILIO_AUTH_TOKEN"}
 
@@ -39,146 +49,6 @@ class SettingsError(Exception):
         super().__init__("\n".join(["The settings cannot be used:", *(f"  - {problem}" for problem in problems)]))
 
 
-@dataclass(frozen=True, slots=True)
-class OpeningHours:
-    """The clinic's week. *spans*: (weekday 0 = Monday, opens, closes), local time, closing time excluded."""
-
-    spans: tuple[tuple[int, time, time], ...]
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """From ``Mo-Fr 08:00-17:00; Sa 09:00-12:00``. Raises ValueError with what is wrong."""
-        spans = []
-        for part in filter(None, (part.strip() for part in text.split(";"))):
-            found = _SPAN.fullmatch(part)
-            if not found or found["first"] not in _DAYS or (found["last"] or "Mo") not in _DAYS:
-                raise ValueError(
-                    f'"{part}" is not like "Mo-Fr 08:00-17:00" (days: {" ".join(_DAYS)}; parts split by ;)'
-                )
-            opens, closes = _clock_time(found["opens"]), _clock_time(found["closes"])
-            first, last = _DAYS.index(found["first"]), _DAYS.index(found["last"] or found["first"])
-            if opens >= closes or last < first:
-                raise ValueError(f'"{part}" ends before it starts')
-            spans += [(day, opens, closes) for day in range(first, last + 1)]
-        if not spans:
-            raise ValueError("no opening hours at all; a clinic that never opens cannot call anybody back")
-        return cls(tuple(spans))
-
-    def is_open(self, local: datetime) -> bool:
-        """Whether the clinic is open at *local*, an aware datetime in the clinic's own zone."""
-        now = local.time().replace(tzinfo=None)
-        return any(day == local.weekday() and opens <= now < closes for day, opens, closes in self.spans)
-
-
-def _clock_time(text: object) -> time:
-    if isinstance(text, time):
-        return text
-    try:
-        return datetime.strptime(str(text), "%H:%M").time()  # noqa: DTZ007 - a time of day has no zone
-    except ValueError:
-        raise ValueError(f'"{text}" is not a time like 08:30') from None
-
-
-def _split(value: object) -> object:
-    return tuple(filter(None, re.split(r"[,\s]+", value))) if isinstance(value, str) else value
-
-
-def _web_address(value: str) -> str:
-    parts = urlsplit(value)
-    host = parts.hostname
-    if parts.scheme not in ("http", "https") or not host:
-        raise ValueError("must be a full address such as https://triage.clinic.example")
-    if "@" in parts.netloc or "[" in parts.netloc:
-        raise ValueError(
-            "must not contain a user, a password or an IPv6 literal: Twilio signs such addresses differently"
-        )
-    if parts.scheme == "http" and host not in LOOPBACK:
-        raise ValueError("must start with https:// (http:// only for this machine)")
-    parts.port  # noqa: B018 - raises ValueError in words for a port that is none
-    return value
-
-
-def _public_address(value: str) -> str:
-    _web_address(value)
-    if "?" in value or "#" in value:
-        raise ValueError("must not contain a query or a fragment")
-    return value.rstrip("/")
-
-
-def _phone(value: str) -> str:
-    if not re.fullmatch(r"\+[1-9]\d{6,14}", value):
-        raise ValueError("must be a phone number written with + and country code, such as +17135550100")
-    if not phonenumbers.is_possible_number(phonenumbers.parse(value)):
-        raise ValueError("is not a possible phone number in its country")
-    return value
-
-
-def _zone(value: str) -> str:
-    try:
-        ZoneInfo(value)
-    except (OSError, ValueError, KeyError):
-        raise ValueError("is not a time zone name such as America/Chicago") from None
-    return value
-
-
-def _hours(value: str) -> str:
-    OpeningHours.parse(value)
-    return value
-
-
-def _voice(value: str) -> str:
-    if not re.fullmatch(r"(?:Polly|Google)\.[A-Za-z0-9-]+", value):
-        raise ValueError("must be a Twilio voice such as Polly.Joanna-Neural")
-    return value
-
-
-def _regions(value: tuple[str, ...]) -> tuple[str, ...]:
-    wrong = [region for region in value if region not in phonenumbers.SUPPORTED_REGIONS]
-    if wrong or not value:
-        raise ValueError(f"must be country codes such as US,PR; not known: {', '.join(wrong) or '(empty)'}")
-    return value
-
-
-def _key_bytes(text: str) -> bytes:
-    if re.fullmatch(r"(?:[0-9a-fA-F]{2}){32,}", text):
-        return bytes.fromhex(text)
-    try:
-        decoded = base64.b64decode(text.translate(str.maketrans("-_", "+/")) + "=" * (-len(text) % 4), validate=True)
-    except (binascii.Error, ValueError):
-        decoded = b""
-    return decoded if len(decoded) >= 32 else text.encode()
-
-
-def _secret_keys(value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
-    if any(len(_key_bytes(key.get_secret_value())) < 32 for key in value):
-        raise ValueError("each key must be at least 32 bytes; make one with: openssl rand -base64 32")
-    return value
-
-
-def _store_address(value: str) -> str:
-    scheme, _, rest = value.partition("://")
-    if scheme == "unix":
-        return value
-    if not rest or not re.fullmatch(r"rediss?(?:\+sentinel|\+cluster)?", scheme):
-        raise ValueError("must start with redis://, rediss:// or unix:// (or redis+sentinel://, redis+cluster://)")
-    access, _, hosts = rest.partition("/")[0].rpartition("@")
-    names = {host.rpartition(":")[0] or host for host in hosts.split(",")}
-    if not names <= LOOPBACK and not (scheme.startswith("rediss") and access.partition(":")[2]):
-        raise ValueError("a server on another machine needs rediss:// (TLS) and a password: it holds patient data")
-    return value
-
-
-Address = Annotated[str, AfterValidator(_web_address)]
-Phone = Annotated[str, AfterValidator(_phone)]
-TimeOfDay = Annotated[time, BeforeValidator(_clock_time)]
-Voice = Annotated[str, AfterValidator(_voice)]
-Port = Annotated[int, Field(ge=1, le=65535)]
-StoreAddress = Annotated[str, AfterValidator(_store_address)]
-Regions = Annotated[tuple[str, ...], BeforeValidator(_split), AfterValidator(_regions)]
-Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(_split)]
-SecretKeys = Annotated[Secrets, AfterValidator(_secret_keys)]
-
-
 def _setting(meaning: str, default: Any, *, shown: str | None = None, **more: Any) -> Any:
     return Field(default=default, description=meaning, json_schema_extra={"shown": shown} if shown else None, **more)
 
@@ -189,7 +59,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, validate_default=False)
 
     sandbox: bool = _setting("Use the local Twilio and the phone page; everything else gets a default", False)
-    public_url: Annotated[str, AfterValidator(_public_address)] = _setting(
+    public_url: PublicAddress = _setting(
         "Address Twilio and patients reach this program at, as configured at Twilio", "", shown="required"
     )
     state_url: StoreAddress | None = _setting(
@@ -222,10 +92,8 @@ class Settings(BaseSettings):
     clinic_name: str = _setting("Said in the first text", "CLS Health", min_length=1, max_length=40)
     clinic_phone: Phone = _setting("Number patients are told to call", "", shown="required")
     nurse_line: Phone = _setting("Number a caller is connected to; empty: CLINIC_PHONE", "")
-    clinic_timezone: Annotated[str, AfterValidator(_zone)] = _setting("The clinic's time zone", "America/Chicago")
-    clinic_hours: Annotated[str, AfterValidator(_hours)] = _setting(
-        "When a person answers the phone, clinic time", "Mo-Fr 08:00-17:00"
-    )
+    clinic_timezone: Zone = _setting("The clinic's time zone", "America/Chicago")
+    clinic_hours: Hours = _setting("When a person answers the phone, clinic time", "Mo-Fr 08:00-17:00")
     booking_url_pmr: Address = _setting("Booking page for the doctor (PM&R)", "", shown="required")
     booking_url_pt: Address = _setting("Booking page for physical therapy", "", shown="required")
     quiet_start: TimeOfDay = _setting("No follow-up or outreach from this time, patient's time", time(20, 0))
@@ -281,7 +149,7 @@ class Settings(BaseSettings):
         local = f"http://127.0.0.1:{self.sandbox_port}"
         keys = self.secret_key or (_kept_key(self.data_dir),) if make_key else (SecretStr("0" * 64),)
         # Not a constant: a page in the visitor's browser must not be able to sign webhooks.
-        token = hmac.digest(_key_bytes(keys[0].get_secret_value()), b"local twilio auth token", "sha256").hex()[:32]
+        token = hmac.digest(key_bytes(keys[0].get_secret_value()), b"local twilio auth token", "sha256").hex()[:32]
         defaults: dict[str, Any] = {
             "public_url": f"http://127.0.0.1:{self.web_port}",
             "secret_key": keys,
@@ -327,6 +195,12 @@ class Settings(BaseSettings):
         return OpeningHours.parse(self.clinic_hours)
 
     @property
+    def clinic_phone_shown(self) -> str:
+        """`clinic_phone` as people of its country write it, such as (713) 555-0100."""
+        number = phonenumbers.parse(self.clinic_phone)
+        return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.NATIONAL)
+
+    @property
     def host(self) -> str:
         """The address to listen on."""
         return self.web_host or ("127.0.0.1" if self.sandbox else "0.0.0.0")  # noqa: S104 - behind the clinic's TLS proxy
@@ -334,7 +208,7 @@ class Settings(BaseSettings):
     @property
     def secret_keys(self) -> tuple[bytes, ...]:
         """`secret_key` as bytes, current first."""
-        return tuple(_key_bytes(key.get_secret_value()) for key in self.secret_key)
+        return tuple(key_bytes(key.get_secret_value()) for key in self.secret_key)
 
     @property
     def auth_tokens(self) -> tuple[str, ...]:

@@ -14,7 +14,8 @@ from zoneinfo import ZoneInfo
 import pytest
 from pydantic import ValidationError
 
-from bot.settings import OpeningHours, Settings, SettingsError, describe
+from bot.setting_shapes import OpeningHours
+from bot.settings import Settings, SettingsError, describe
 
 ROOT = Path(__file__).resolve().parents[1]
 SECRET = "5a" * 32

@@ -29,7 +29,7 @@ def client() -> Iterator[FlaskClient]:
     clock = itertools.count(1_780_000_000, 5)
     conversation = Conversation(
         make_clinic(
-            values={"clinic": configured.clinic_name, "phone": configured.clinic_phone},
+            values={"clinic": configured.clinic_name, "phone": configured.clinic_phone_shown},
             link=lambda patient: (f"b00.{next(ids):016d}", f"{PUBLIC}/go/b00.{next(ids):016d}"),
             new_id=lambda: f"id{next(ids)}",
             opt_out_mode="app",

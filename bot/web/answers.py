@@ -89,7 +89,7 @@ class Answers:
         return [Spoken(text, "en-US", self._settings.voice_en) for text in says]
 
     def _make_sorry(self, door: str, languages: list[str]) -> bytes:
-        values = {"phone": self._settings.clinic_phone}
+        values = {"phone": self._settings.clinic_phone_shown}
         if door == "sms":
             return twiml.message(fold("\n".join(fill(_SORRY[each]["sms"], values) for each in languages))).encode()
         parts = [

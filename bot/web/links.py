@@ -90,7 +90,8 @@ def _page(desk: Desk, request: Request, template: str, status: int, **values: st
         template,
         words=_WORDS[language or "en"],
         clinic=desk.settings.clinic_name,
-        phone=desk.settings.clinic_phone,
+        dial=desk.settings.clinic_phone,
+        phone=desk.settings.clinic_phone_shown,
         css=Markup(_CSS),  # noqa: S704 - our own file; its hash is what the policy allows
         **values,
     )
