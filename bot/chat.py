@@ -16,7 +16,7 @@ from bot.conversation import Conversation
 from bot.store.memory import MemoryStore
 from bot.tasks import TASKS
 from bot.turn import Heard, Input
-from bot.wiring import make_clinic
+from bot.catalog import make_clinic
 
 Channel = Literal["sms", "dtmf", "speech"]
 DEMO = {"clinic": "CLS Health", "phone": "(713) 555-0142"}
@@ -35,6 +35,7 @@ class Chat:
             values=DEMO,
             link=lambda patient: (f"demo{next(ids)}", "https://clinic.example/go/demo-link"),
             new_id=lambda: f"{next(ids)}",
+            new_effect=lambda patient: f"e{next(ids)}",
             language=language,
             opt_out_mode="app",
         )

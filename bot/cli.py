@@ -45,7 +45,7 @@ def read(explain: bool) -> None:
     from bot.engine import expects
     from bot.flow.model import Question
     from bot.reading.lines import read_lines
-    from bot.wiring import load_flows, load_words
+    from bot.catalog import load_flows, load_words
 
     states = load_flows()["triage"].states
     questions = {name: expects(state) for name, state in states.items() if isinstance(state, Question)}

@@ -39,7 +39,7 @@ class Ledger(Protocol):
         self,
         patient: str,
         key: str,
-        version: int,
+        version: str,
         *,
         record: bytes,
         answer: bytes,
@@ -207,12 +207,20 @@ class Conversation:
         return self._outgoing(patient, effect_id, decide)
 
     def note(
-        self, patient: str, key: str, *, tasks: tuple[str, ...] = (), opted_out: bool = False, why: str = ""
+        self,
+        patient: str,
+        key: str,
+        *,
+        tasks: tuple[str, ...] = (),
+        opted_out: bool = False,
+        facts: frozenset[str] = frozenset(),
+        why: str = "",
     ) -> None:
         """Something became known outside a conversation (a failed delivery, a late opt-out): once per key."""
 
         def decide(record: Record, now: float) -> tuple[Turn, bytes]:
             dropped: tuple[str, ...] = ()
+            record = replace(record, facts=record.facts | facts)
             if opted_out:
                 dropped = tuple(record.planned.values())
                 record = replace(record, opted_out=True, planned={})

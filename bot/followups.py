@@ -19,11 +19,12 @@ MAX_ATTEMPTS = 8  # with doubling from 2 s to 15 min this is about half an hour 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """``done`` | ``put_off`` (until *at*) | ``buried`` (a person must look), and why in words."""
+    """``done`` | ``put_off`` (until *at*; *fresh*: it was not tried) | ``buried`` (a person must look), and why."""
 
     status: str
     why: str
     at: float = 0.0
+    fresh: bool = False
 
 
 class Sender(Protocol):
@@ -34,13 +35,15 @@ class Sender(Protocol):
 
 @dataclass(frozen=True)
 class Office:
-    """What a handler needs. *seen* tells the SID of a send whose answer was lost but whose callback came."""
+    """What a handler needs. *keep_sender* remembers whose text it is before it goes out, *sent* notes its SID, *seen*
+    tells whether the carrier ever spoke of it (a send whose answer was lost, but whose callback came)."""
 
     conversation: Conversation
     carrier: Sender
     now: Callable[[], float]
-    note_send: Callable[[str, str], None]
-    seen: Callable[[str], str | None]
+    keep_sender: Callable[[str, str], None]
+    sent: Callable[[str, str], object]
+    seen: Callable[[str], object | None]
 
 
 def carry_out(office: Office, effect_id: str, kind: str, body: bytes, *, attempt: int, redo: bool) -> Result:
@@ -49,7 +52,7 @@ def carry_out(office: Office, effect_id: str, kind: str, body: bytes, *, attempt
     patient = str(told["p"])
     out = _outgoing(office, patient, effect_id, kind, told)
     if out.later is not None:
-        return Result("put_off", out.why, out.later)
+        return Result("put_off", out.why, out.later, fresh=True)
     if not out.body:
         return Result("done", out.why)
     if redo:
@@ -71,11 +74,12 @@ def _outgoing(office: Office, patient: str, effect_id: str, kind: str, told: dic
 
 
 def _send(office: Office, patient: str, effect_id: str, out: Outgoing, attempt: int) -> Result:
+    office.keep_sender(effect_id, patient)
     try:
         sid = office.carrier.text(out.phone, out.body or "", effect_id)
     except CarrierError as error:
         return _failed(office, patient, effect_id, error, attempt)
-    office.note_send(effect_id, sid)
+    office.sent(effect_id, sid)
     return Result("done", "sent")
 
 

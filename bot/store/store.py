@@ -1,0 +1,299 @@
+"""Patients, their effects, tasks and links in Redis. One commit is one script in one hash slot.
+
+Keys (``{bN}`` = bucket of the patient; every value with words or numbers in it is sealed):
+  {bN}p:<patient>        record: version|chain|sealed     {bN}a:<patient>:<key>  stored answer, 48 h
+  {bN}v:<patient>        event log, each 16-byte chain link + sealed
+  {bN}e:<effect>         k kind, d sealed body, s state, n attempts, w why buried
+  {bN}due  {bN}dead      effects by time                   {bN}t:<task> sealed, {bN}tasks by urgency and time
+  {bN}l:<hashed token>   scheduling link, 90 days          {bN}m:<effect or sid>  delivery state, 30 days
+  {bN}recent             patients by last turn
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+import zlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from redis import Redis
+
+from bot.store import scripts
+from bot.store.cipher import Cipher
+from bot.store.model import Begun, Claim, Committed, Delivery, Effect, LinkToken, Loaded, Task
+
+ANSWER_SECONDS = 48 * 3600  # Twilio retries for minutes; two days also cover a clinic's weekend outage
+LINK_SECONDS = 90 * 86_400
+STATUS_SECONDS = 30 * 86_400
+LEASE_SECONDS = 20.0
+# Twilio sends status callbacks in any order (twilio.md A2): a message never goes back.
+RANK = {"accepted": 0, "scheduled": 0, "queued": 1, "sending": 2, "sent": 3, "delivered": 4, "undelivered": 4,
+        "failed": 4, "canceled": 4, "read": 5}  # fmt: skip
+
+
+class Store:
+    """The ledger. *buckets* is fixed for the life of the data."""
+
+    def __init__(self, client: Redis, cipher: Cipher, buckets: int = 1) -> None:
+        self.client, self.cipher, self.buckets = client, cipher, buckets
+        script: Any = client.register_script
+        self._commit, self._claim, self._begin = script(scripts.COMMIT), script(scripts.CLAIM), script(scripts.BEGIN)
+        self._finish, self._put_off = script(scripts.FINISH), script(scripts.PUT_OFF)
+        self._bury, self._status = script(scripts.BURY), script(scripts.STATUS)
+
+    # -- where things are --
+
+    def bucket(self, patient: str) -> int:
+        """0 to buckets-1; the patient id is a keyed hash already, so this spreads evenly."""
+        return zlib.crc32(patient.encode()) % self.buckets
+
+    def tag(self, bucket: int) -> str:
+        """The hash tag that keeps a bucket's keys in one slot."""
+        return f"{{b{bucket}}}"
+
+    def new_effect_id(self, patient: str) -> str:
+        """An opaque id from which the bucket is read: it comes back from the carrier alone."""
+        return f"{self.bucket(patient):x}-{secrets.token_urlsafe(12)}"
+
+    def new_token(self, patient: str) -> str:
+        """A link token: the bucket, then 128 random bits."""
+        return f"{self.bucket(patient):x}-{secrets.token_urlsafe(16)}"
+
+    def _tag_of(self, name: str) -> str:
+        bucket = name.partition("-")[0]
+        known = len(bucket) <= 3 and all(char in "0123456789abcdef" for char in bucket) and bucket
+        return self.tag(int(bucket, 16) % self.buckets) if known else self.tag(0)
+
+    # -- a turn --
+
+    def load(self, patient: str, key: str) -> Loaded:
+        """One command: the record, its version, and the stored answer to *key*."""
+        tag = self.tag(self.bucket(patient))
+        record, answer = f"{tag}p:{patient}", f"{tag}a:{patient}:{_short(key)}"
+        found: Any = self.client.mget(record, answer)
+        kept = self.cipher.open(answer, found[1]) if found[1] is not None else None
+        if found[0] is None:
+            return Loaded(None, "0|", kept)
+        version, chain, sealed = bytes(found[0]).split(b"|", 2)
+        return Loaded(self.cipher.open(record, sealed), f"{version.decode()}|{chain.decode()}", kept)
+
+    def commit(
+        self,
+        patient: str,
+        key: str,
+        version: str,
+        *,
+        record: bytes,
+        answer: bytes,
+        effects: Sequence[Effect] = (),
+        cancels: Sequence[str] = (),
+        events: Sequence[bytes] = (),
+        tasks: Sequence[Task] = (),
+        links: Sequence[LinkToken] = (),
+        now: float,
+    ) -> Committed:
+        """Everything of one turn, or nothing. One command."""
+        tag, seal = self.tag(self.bucket(patient)), self.cipher.seal
+        names = [
+            f"{tag}p:{patient}",
+            f"{tag}a:{patient}:{_short(key)}",
+            f"{tag}due",
+            f"{tag}v:{patient}",
+            f"{tag}tasks",
+            f"{tag}recent",
+        ]
+        number, _, chain = version.partition("|")
+        entries, link = [], bytes.fromhex(chain)
+        for event in events:
+            sealed = seal(names[3], event)
+            link = self.cipher.link(link, sealed)
+            entries.append(link + sealed)
+        head = f"{int(number) + 1}|{link.hex()}|".encode()
+        body: list[Any] = [
+            version,
+            head + seal(names[0], record),
+            seal(names[1], answer),
+            ANSWER_SECONDS,
+            tag,
+            now,
+            patient,
+        ]
+        body += [len(cancels), *cancels, len(effects)]
+        for effect in effects:
+            body += [effect.id, effect.due, effect.kind, seal(f"{tag}e:{effect.id}", effect.body)]
+        body += [len(entries), *entries, len(tasks)]
+        for task in tasks:
+            body += [task.id, task.urgency * 1e11 + task.at, seal(f"{tag}t:{task.id}", _task_bytes(task))]
+        body.append(len(links))
+        for one in links:
+            name = self.cipher.token_hash(one.token)
+            sealed = seal(f"{tag}l:{name}", json.dumps([one.patient, one.visit, one.at]).encode())
+            body += [name, sealed, LINK_SECONDS]
+        result = self._commit(keys=names, args=body)
+        status = result[0].decode()
+        return Committed(status, self.cipher.open(names[1], result[1]) if status == "seen" else None)
+
+    # -- due effects --
+
+    def has_due(self, bucket: int, now: float) -> bool:
+        """Something is due in this bucket."""
+        return bool(self.client.zcount(f"{self.tag(bucket)}due", "-inf", now))
+
+    def claim(self, bucket: int, now: float, limit: int = 50, lease: float = LEASE_SECONDS) -> list[Claim]:
+        """Up to *limit* due effects, taken for *lease* seconds (longer with each attempt)."""
+        tag = self.tag(bucket)
+        found = self._claim(keys=[f"{tag}due"], args=[tag, now, limit, lease])
+        return [Claim(found[at].decode(), int(found[at + 1])) for at in range(0, len(found), 2)]
+
+    def begin(self, claim: Claim) -> Begun:
+        """``go``; ``redo`` when an earlier attempt may have happened; ``busy`` when claimed anew; ``gone``."""
+        key = f"{self._tag_of(claim.id)}e:{claim.id}"
+        found = self._begin(keys=[key], args=[claim.attempt])
+        status = found[0].decode()
+        if len(found) == 1:
+            return Begun(status, "", b"")
+        return Begun(status, found[1].decode(), self.cipher.open(key, found[2]))
+
+    def finish(self, effect_id: str) -> None:
+        """Done for good."""
+        tag = self._tag_of(effect_id)
+        self._finish(keys=[f"{tag}e:{effect_id}", f"{tag}due"], args=[effect_id])
+
+    def put_off(self, effect_id: str, due: float, *, fresh: bool = False) -> None:
+        """Not now: due again at *due*. *fresh* forgets the attempts so far (it was not tried, only too early)."""
+        tag = self._tag_of(effect_id)
+        self._put_off(keys=[f"{tag}e:{effect_id}", f"{tag}due"], args=[effect_id, due, int(fresh)])
+
+    def bury(self, effect_id: str, why: str, now: float) -> None:
+        """To the dead letters, with a reason for a human. *why* never holds a number or words of a patient."""
+        tag = self._tag_of(effect_id)
+        self._bury(keys=[f"{tag}e:{effect_id}", f"{tag}due", f"{tag}dead"], args=[effect_id, why, now])
+
+    def dead(self) -> list[tuple[str, str]]:
+        """Every dead letter: effect id and reason."""
+        found = []
+        for bucket in range(self.buckets):
+            tag = self.tag(bucket)
+            for raw in self._many(self.client.zrange(f"{tag}dead", 0, -1)):
+                why: Any = self.client.hget(f"{tag}e:{raw.decode()}", "w")
+                found.append((raw.decode(), (why or b"").decode()))
+        return found
+
+    def retry(self, effect_id: str, now: float) -> None:
+        """A dead letter is due again."""
+        self.put_off(effect_id, now, fresh=True)
+        self.client.zrem(f"{self._tag_of(effect_id)}dead", effect_id)
+
+    # -- delivery --
+
+    def set_status(self, effect_id: str, status: str, code: int | None, now: float, sid: str = "") -> bool:
+        """What became of the text of *effect_id*; False for an old or repeated report."""
+        key = f"{self._tag_of(effect_id)}m:{effect_id}"
+        args = [status, RANK.get(status, 0), code or 0, now, sid, STATUS_SECONDS]
+        return bool(self._status(keys=[key], args=args))
+
+    def set_call_status(self, sid: str, status: str, sequence: int, now: float) -> bool:
+        """A call's state; *sequence* is Twilio's own order."""
+        key = f"{self.tag(zlib.crc32(sid.encode()) % self.buckets)}m:{sid}"
+        return bool(self._status(keys=[key], args=[status, sequence, 0, now, sid, STATUS_SECONDS]))
+
+    def delivery(self, effect_id: str) -> Delivery | None:
+        """The delivery state of an effect's text, or None when no SID and no callback is known."""
+        found: Any = self.client.hgetall(f"{self._tag_of(effect_id)}m:{effect_id}")
+        if not found:
+            return None
+        return Delivery(found.get(b"e", b"").decode(), found[b"st"].decode(), int(found.get(b"c", 0)))
+
+    def keep_sender(self, effect_id: str, patient: str) -> None:
+        """Remember whose text it is, so that a late failure finds the patient."""
+        key = f"{self._tag_of(effect_id)}o:{effect_id}"
+        self.client.set(key, self.cipher.seal(key, patient.encode()), ex=STATUS_SECONDS)
+
+    def sender(self, effect_id: str) -> str | None:
+        """The patient that keep_sender remembered."""
+        key = f"{self._tag_of(effect_id)}o:{effect_id}"
+        found: Any = self.client.get(key)
+        return self.cipher.open(key, found).decode() if found else None
+
+    # -- tasks, links, log --
+
+    def tasks(self) -> list[Task]:
+        """Open tasks, most urgent first, then longest waiting."""
+        found = []
+        for bucket in range(self.buckets):
+            tag = self.tag(bucket)
+            names = [raw.decode() for raw in self._many(self.client.zrange(f"{tag}tasks", 0, -1))]
+            for name in names:
+                raw: Any = self.client.get(f"{tag}t:{name}")
+                if raw:
+                    found.append(_task(name, self.cipher.open(f"{tag}t:{name}", raw)))
+        return sorted(found, key=lambda task: (task.urgency, task.at))
+
+    def close_task(self, task: Task, who: str) -> None:
+        """Done by *who*; it leaves the queue and stays readable."""
+        tag = self.tag(self.bucket(task.patient))
+        key = f"{tag}t:{task.id}"
+        closed = Task(task.id, task.patient, task.kind, task.urgency, task.at, who)
+        self.client.set(key, self.cipher.seal(key, _task_bytes(closed)), ex=STATUS_SECONDS)
+        self.client.zrem(f"{tag}tasks", task.id)
+
+    def link(self, token: str) -> LinkToken | None:
+        """The scheduling link of *token*, or None when unknown or expired."""
+        key = f"{self._tag_of(token)}l:{self.cipher.token_hash(token)}"
+        raw: Any = self.client.get(key)
+        if not raw:
+            return None
+        patient, visit, at = json.loads(self.cipher.open(key, raw))
+        return LinkToken(token, patient, visit, at)
+
+    def events(self, patient: str) -> list[bytes]:
+        """The patient's log, oldest first."""
+        return [event for event, _ in self._log(patient)]
+
+    def verify(self, patient: str) -> int | None:
+        """None when the log's chain holds; else the number of the first entry that was changed."""
+        for number, (_, whole) in enumerate(self._log(patient)):
+            if not whole:
+                return number
+        return None
+
+    def _log(self, patient: str) -> Iterator[tuple[bytes, bool]]:
+        key = f"{self.tag(self.bucket(patient))}v:{patient}"
+        before = b""
+        for raw in self._many(self.client.lrange(key, 0, -1)):
+            link, sealed = raw[:16], raw[16:]
+            whole = link == self.cipher.link(before, sealed)
+            try:
+                yield self.cipher.open(key, sealed), whole
+            except ValueError:
+                yield b"", False
+            before = link
+
+    def recent(self, limit: int = 50) -> list[str]:
+        """Patient ids by last turn, newest first."""
+        found: list[tuple[bytes, float]] = []
+        for bucket in range(self.buckets):
+            found += self._many(
+                self.client.zrange(f"{self.tag(bucket)}recent", 0, limit - 1, desc=True, withscores=True)
+            )
+        found.sort(key=lambda pair: -pair[1])
+        return [name.decode() for name, _ in found[:limit]]
+
+    @staticmethod
+    def _many(found: Any) -> Any:
+        return found or []
+
+
+def _short(key: str) -> str:
+    """A key of fixed, small size for whatever names a webhook."""
+    return hashlib.blake2b(key.encode("utf-8", "replace"), digest_size=12).hexdigest()
+
+
+def _task_bytes(task: Task) -> bytes:
+    return json.dumps([task.patient, task.kind, task.urgency, task.at, task.closed_by]).encode()
+
+
+def _task(name: str, raw: bytes) -> Task:
+    return Task(name, *json.loads(raw))

@@ -1,0 +1,206 @@
+"""The ledger on a real server: one commit or none, the same answer for the same key, nothing readable at rest."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from bot.store import Committed, Effect, LinkToken, Task
+from bot.store.cipher import Cipher, UnreadableError
+from bot.store.memory import MemoryStore
+from bot.store.store import Store
+from tests.conftest import SECRET
+
+P = "patient-one"
+
+
+def commit(store: Any, key: str, version: str, **more: Any) -> Committed:
+    written = {"record": b"r:" + key.encode(), "answer": b"a:" + key.encode(), "now": 100.0, **more}
+    result: Committed = store.commit(P, key, version, **written)
+    return result
+
+
+def calls(client: Redis) -> int:
+    """Commands the server has run, the asking one left out."""
+    stats: Any = client.info("commandstats")
+    return sum(one["calls"] for name, one in stats.items() if name not in ("cmdstat_info", "cmdstat_config|resetstat"))
+
+
+@pytest.mark.parametrize("kind", ["redis", "memory"])
+def test_the_ledger_keeps_its_contract(kind: str, store: Store) -> None:
+    """The same steps through the real store and the one in memory: first, repeated, late, next."""
+    ledger: Any = store if kind == "redis" else MemoryStore()
+    first = ledger.load(P, "k1")
+    assert (first.record, first.answer) == (None, None)
+    assert commit(ledger, "k1", first.version).status == "ok"
+    again = ledger.load(P, "k1")
+    assert (again.record, again.answer) == (b"r:k1", b"a:k1")
+    assert commit(ledger, "k1", first.version) == Committed("seen", b"a:k1")
+    assert commit(ledger, "k2", first.version).status == "conflict"
+    assert commit(ledger, "k2", again.version).status == "ok"
+    assert ledger.load(P, "k3").record == b"r:k2"
+
+
+def test_a_turn_costs_two_commands_and_a_repeated_webhook_one(store: Store) -> None:
+    """Load and commit, each one round trip; counted by the server."""
+    store.commit("warm", "up", "0|", record=b"r", answer=b"a", now=1.0)
+    store.client.config_resetstat()
+    loaded = store.load(P, "k")
+    commit(store, "k", loaded.version, effects=[Effect("0-e", "silence", 5.0, b"{}")], events=[b"e"])
+    stats: Any = store.client.info("commandstats")
+    top = {name.removeprefix("cmdstat_"): one["calls"] for name, one in stats.items()}
+    assert (top.get("mget"), top.get("evalsha")) == (1, 1)
+    store.client.config_resetstat()
+    assert store.load(P, "k").answer == b"a:k"
+    again: Any = store.client.info("commandstats")
+    assert {name for name in again if name not in ("cmdstat_info", "cmdstat_config|resetstat")} == {"cmdstat_mget"}
+
+
+def test_two_writers_of_one_patient_lose_nothing(store: Store) -> None:
+    """Eight threads, 25 turns each, one record that counts them."""
+
+    def write(number: int) -> None:
+        for turn in range(25):
+            while True:
+                loaded = store.load(P, f"{number}.{turn}")
+                count = int(loaded.record or b"0") + 1
+                done = store.commit(
+                    P, f"{number}.{turn}", loaded.version, record=str(count).encode(), answer=b"x", now=1.0
+                )
+                if done.status == "ok":
+                    break
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert store.load(P, "-").record == b"200"
+
+
+def test_nothing_of_a_patient_is_readable_in_the_server(store: Store, redis_client: Redis) -> None:
+    """Canary words in every field: no key and no value shows them, and DUMP of every key neither."""
+    canary = b"CANARY-7135550199"
+    store.commit(
+        P, "CANARY-key", "0|", record=canary, answer=canary, now=1.0,
+        effects=[Effect(store.new_effect_id(P), "text", 5.0, canary)], events=[canary],
+        tasks=[Task("t1", P, "crisis", 0, 1.0)], links=[LinkToken("0-CANARY-token-token", P, "pmr", 1.0)],
+    )  # fmt: skip
+    names: Any = redis_client.keys("*")
+    assert len(names) >= 8
+    for name in names:
+        kept: Any = redis_client.dump(name)
+        assert b"CANARY" not in name
+        assert b"CANARY" not in kept
+        assert b"crisis" not in kept
+
+
+def test_a_sealed_value_opens_only_in_its_own_place_and_whole(cipher: Cipher) -> None:
+    """Moved to another key or with one bit flipped it is refused, in words without the content."""
+    sealed = cipher.seal("{b0}p:a", b"secret words")
+    assert cipher.open("{b0}p:a", sealed) == b"secret words"
+    broken = bytes([*sealed[:-1], sealed[-1] ^ 1])
+    for key, body in (("{b0}p:b", sealed), ("{b0}p:a", broken)):
+        with pytest.raises(UnreadableError) as caught:
+            cipher.open(key, body)
+        assert "secret" not in str(caught.value)
+
+
+def test_an_old_secret_still_opens_and_the_patient_keeps_the_same_id() -> None:
+    """Rotation: the new key seals, the old one opens, ids do not move."""
+    old, new = Cipher([SECRET]), Cipher([b"n" * 32, SECRET])
+    assert new.open("k", old.seal("k", b"x")) == b"x"
+    assert new.patient_id("+17135550142") == old.patient_id("+17135550142")
+    assert not new.is_current(old.seal("k", b"x"))
+
+
+def test_a_due_effect_is_claimed_once_and_comes_back_when_its_worker_dies(store: Store) -> None:
+    """The claim moves it out of sight for its lease; unfinished, it returns and is flagged as done again."""
+    effect = store.new_effect_id(P)
+    commit(store, "k", "0|", effects=[Effect(effect, "text", 10.0, b"body")])
+    bucket = store.bucket(P)
+    assert store.claim(bucket, 9.9) == []
+    claim = store.claim(bucket, 10.0)[0]
+    assert store.claim(bucket, 10.0) == []
+    begun = store.begin(claim)
+    assert (begun.status, begun.kind, begun.body) == ("go", "text", b"body")
+    later = store.claim(bucket, 31.0)[0]
+    assert store.begin(claim).status == "busy"
+    assert store.begin(later).status == "redo"
+    store.finish(effect)
+    assert store.claim(bucket, 999.0) == []
+    assert store.begin(later).status == "gone"
+
+
+def test_a_cancelled_effect_is_gone_and_a_put_off_one_waits(store: Store) -> None:
+    """Cancel is part of the commit; put off forgets that it was begun."""
+    one, two = store.new_effect_id(P), store.new_effect_id(P)
+    commit(store, "k1", "0|", effects=[Effect(one, "text", 1.0, b"1"), Effect(two, "text", 1.0, b"2")])
+    commit(store, "k2", store.load(P, "k2").version, cancels=[one])
+    bucket = store.bucket(P)
+    claim = store.claim(bucket, 5.0)[0]
+    assert claim.id == two
+    assert store.begin(claim).status == "go"
+    store.put_off(two, 50.0, fresh=True)
+    assert store.claim(bucket, 49.0) == []
+    assert store.begin(store.claim(bucket, 50.0)[0]).status == "go"
+
+
+def test_a_buried_effect_waits_for_a_human_who_may_try_it_again(store: Store) -> None:
+    """Dead letters have a reason and a way back."""
+    effect = store.new_effect_id(P)
+    commit(store, "k", "0|", effects=[Effect(effect, "text", 1.0, b"1")])
+    store.begin(store.claim(store.bucket(P), 2.0)[0])
+    store.bury(effect, "carrier permanent (code 21211)", 2.0)
+    assert store.dead() == [(effect, "carrier permanent (code 21211)")]
+    assert store.claim(store.bucket(P), 999.0) == []
+    store.retry(effect, 1000.0)
+    assert store.dead() == []
+    assert store.begin(store.claim(store.bucket(P), 1000.0)[0]).status == "go"
+
+
+def test_delivery_states_never_go_backwards(store: Store) -> None:
+    """Callbacks arrive in any order; each state counts once."""
+    effect = store.new_effect_id(P)
+    assert store.set_status(effect, "sent", None, 1.0, "SM1")
+    assert not store.set_status(effect, "queued", None, 2.0, "SM1")
+    assert store.set_status(effect, "delivered", None, 3.0, "SM1")
+    assert not store.set_status(effect, "delivered", None, 4.0, "SM1")
+    assert not store.set_status(effect, "failed", 30003, 5.0, "SM1")
+    delivery = store.delivery(effect)
+    assert delivery is not None
+    assert (delivery.sid, delivery.status) == ("SM1", "delivered")
+
+
+def test_tasks_come_by_urgency_and_then_by_waiting_time(store: Store) -> None:
+    """The nurse sees the crisis first, however late it came."""
+    for number, (kind, urgency) in enumerate([("person", 2), ("crisis", 0), ("urgent", 1), ("person", 2)]):
+        version = store.load(P, str(number)).version
+        commit(store, str(number), version, tasks=[Task(f"t{number}", P, kind, urgency, 100.0 + number)])
+    assert [task.id for task in store.tasks()] == ["t1", "t2", "t0", "t3"]
+    store.close_task(store.tasks()[0], "nurse@clinic")
+    assert [task.id for task in store.tasks()] == ["t2", "t0", "t3"]
+
+
+def test_a_link_is_found_by_its_token_only(store: Store) -> None:
+    """Any other token, of any shape, finds nothing."""
+    token = store.new_token(P)
+    commit(store, "k", "0|", links=[LinkToken(token, P, "pt", 1.0)])
+    assert store.link(token) == LinkToken(token, P, "pt", 1.0)
+    for wrong in (token[:-1], token + "x", "", "zzz-1", "0-" + "a" * 400, "\ud800", "ñ-ñ"):
+        assert store.link(wrong) is None
+
+
+def test_the_log_of_a_patient_is_a_chain_and_a_flipped_byte_is_located(store: Store) -> None:
+    """Append-only with a keyed link from each entry to the next (P7)."""
+    for number in range(5):
+        commit(store, str(number), store.load(P, str(number)).version, events=[b"event %d" % number])
+    assert store.events(P) == [b"event %d" % number for number in range(5)]
+    assert store.verify(P) is None
+    key = f"{store.tag(store.bucket(P))}v:{P}"
+    entry: Any = store.client.lindex(key, 2)
+    store.client.lset(key, 2, entry[:-1] + bytes([entry[-1] ^ 1]))
+    assert store.verify(P) == 2

@@ -1,0 +1,120 @@
+"""One worker process: an RQ worker on one queue, and a relay that hands it what is due.
+
+Started by ``make run`` and the Procfile. Runs jobs in the process itself (a fork costs 10 ms, a job of ours less); what
+dies with it is done again from the ledger when its lease ends.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from typing import Any, Literal
+
+from redis.exceptions import RedisError
+from rq import SimpleWorker
+from rq.job import Job
+from rq.serializers import JSONSerializer
+
+from bot.logs import set_up_logs
+from bot.relay import JOB, QUEUE, Relay
+from bot.settings import Settings, SettingsError
+from bot.store.client import connect
+from bot.wiring import build
+from workers import executor
+
+SWEEP_SECONDS = 0.1
+
+
+class AllowedJob(Job):
+    """Runs the one function that this queue is for. JSON is no boundary: a forged job may name ``os.system``."""
+
+    def _refuse_others(self) -> None:
+        named = (self.func_name, self._success_callback_name, self._failure_callback_name, self._stopped_callback_name)
+        if named[0] != JOB or any(named[1:]):
+            raise PermissionError("This queue runs one function, and this job names another.")
+
+    def perform(self) -> Any:
+        """Refuse before anything of the job is imported."""
+        self._refuse_others()
+        return super().perform()
+
+    @property
+    def success_callback(self) -> None:
+        """No job of ours has one; a forged one is not imported."""
+        return
+
+    @property
+    def failure_callback(self) -> None:
+        """As success_callback."""
+        return
+
+    @property
+    def stopped_callback(self) -> None:
+        """As success_callback."""
+        return
+
+
+class Worker(SimpleWorker):
+    """Public knobs of RQ, tuned: a dead worker's claim on its job ends within half a minute."""
+
+    job_class = AllowedJob
+
+    def get_heartbeat_ttl(self, job: Job, working_time: float = 0.0) -> int:
+        """Seconds; RQ's own adds a fixed minute."""
+        return 20
+
+
+def make_worker(queue_client: Any) -> Worker:
+    """An RQ worker on the one queue, with a random name."""
+    return Worker(
+        [QUEUE],
+        connection=queue_client,
+        serializer=JSONSerializer,
+        job_class=AllowedJob,
+        worker_ttl=30,
+        maintenance_interval=15,
+        job_monitoring_interval=5,
+        log_job_description=False,
+        disable_default_exception_handler=True,
+        exception_handlers=[lambda *_: False],
+    )
+
+
+def _relay_for_ever(relay: Relay, stop: threading.Event) -> None:
+    """Sweep until told to stop. A store that is away is tried again; nothing is lost meanwhile."""
+    while not stop.wait(SWEEP_SECONDS):
+        try:
+            relay.sweep()
+        except RedisError:
+            stop.wait(1.0)
+
+
+def main(mode: Literal["serve", "burst"] = "serve") -> int:
+    """Run until a signal comes; with ``--burst`` until nothing is due."""
+    try:
+        settings = Settings.load()
+    except SettingsError as error:
+        print("The settings do not fit:", *error.problems, sep="\n  - ", file=sys.stderr)
+        return 2
+    set_up_logs(settings.log_level)
+    app = build(settings, role="worker")
+    executor.install(executor.Executor(app.store, app.office(), app.now))
+    queue_client = connect(settings.queue_url or app.state_url, role="worker")
+    relay = Relay(app.store, connect(settings.queue_url or app.state_url, role="web"), app.now)
+    if mode == "burst":
+        while relay.sweep():
+            make_worker(queue_client).work(burst=True, logging_level="WARNING")
+        return 0
+    stop = threading.Event()
+    threading.Thread(target=_relay_for_ever, args=(relay, stop), daemon=True).start()
+    try:
+        make_worker(queue_client).work(logging_level="WARNING")
+    except RedisError:
+        return 1  # the supervisor starts a new one
+    finally:
+        stop.set()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main("burst" if "--burst" in sys.argv[1:] else "serve"))
