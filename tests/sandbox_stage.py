@@ -63,17 +63,24 @@ class Served:
 
 
 class Stage:
-    """Both servers on loopback ports of their own. ``posts`` is every (path, form) that carried a valid signature."""
+    """Both servers on loopback ports of their own. ``posts`` is every (path, form) that carried a valid signature.
 
-    def __init__(self, directory: Path, **config: Any) -> None:
+    *bot*: makes the WSGI application that stands behind ``public_url``, from that address; without it, the stand-in.
+    """
+
+    def __init__(self, directory: Path, *, bot: Callable[[str], Any] | None = None, **config: Any) -> None:
         self.answer: Callable[[str, dict[str, str]], Any] = lambda path, form: message("ok")
         self.posts: list[tuple[str, dict[str, str]]] = []
         self.tokens: list[str] = []
         self.methods: list[str] = []
         self.forged = 0
         self._servers: list[Served] = []
-        bot = self._serve(create_server(self._bot(), host="127.0.0.1", port=0, threads=4))
-        self.public_url = f"http://127.0.0.1:{bot}"
+        application: Any = None
+        port = self._serve(
+            create_server(lambda environ, start: application(environ, start), host="127.0.0.1", port=0, threads=4)
+        )
+        self.public_url = f"http://127.0.0.1:{port}"
+        application = bot(self.public_url) if bot else self._bot()
         clock = SandboxClock(directory / "clock.json")
         self.clock = clock
         settings: dict[str, Any] = {
