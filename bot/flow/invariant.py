@@ -43,9 +43,7 @@ class Condition(_Part):
     not_: Condition | None = Field(None, alias="not")
     guard: Test | None = Field(None, description="Over the answers and the outcome after the turn.")
     was: Test | None = Field(None, description="Over the answers and the outcome before the turn.")
-    heard: list[Key] | None = Field(
-        None, description="answer, unclear, silence, or an event such as emergency or back."
-    )
+    heard: list[Key] | None = Field(None, description="answer, unclear, silence, or an event (emergency, back).")
     from_: list[Key] | None = Field(None, alias="from", description="The state before the turn is one of these.")
     to: list[Key] | None = Field(None, description="The state after the turn is one of these.")
     says: list[Key] | None = Field(None, description="At least one of these texts is said.")
@@ -71,9 +69,7 @@ class EveryPath(_Part):
     ends: bool = True
     questions: dict[Literal["sms", "voice"], Annotated[int, Field(ge=1, le=60)]] = {}
     apart_from: list[Key] = []
-    asks: Annotated[
-        int, Field(ge=1, le=9, description="How often one question may be put for want of a clear answer.")
-    ] = 3
+    asks: Annotated[int, Field(ge=1, le=9, description="How often a question may be put in all when unclear.")] = 3
 
 
 class Monotone(_Part):
@@ -121,7 +117,7 @@ _ALLOWED = (
 
 
 class Check(_Part):
-    """What is proved: of every turn (never, always, when/then), of every walk, of every pair of walks, of every text."""
+    """What is proved: of every turn (never, always, when/then), of every walk, of pairs of walks, of every text."""
 
     never: Condition | None = None
     always: Condition | None = None
