@@ -1,0 +1,143 @@
+"""One input, taken apart once: its words, what phrases stand in it, and which symptoms are said, denied, past or others'.
+
+Everything else in this room asks here. Negation, tense and person are judged inside a clause.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from bot.reading.text import Text, fold, is_strong, split
+from bot.reading.words import Words
+
+BREAKS = frozenset({"but", "pero", "aunque", "except", "excepto", "although", "however", "sino", "though", "and", "y"})
+# After a "no" these begin a statement of its own: "no my chest hurts" denies nothing.
+SUBJECTS = frozenset(
+    {"i", "im", "my", "me", "it", "mi", "yo", "its", "theres", "tengo", "estoy", "siento", "just", "only"}
+)
+TOPICS_URGENT = frozenset({"fever", "hot_joint", "wound", "calf_swelling", "new_weakness", "bone_risk", "urgent_other"})
+
+
+@dataclass(frozen=True, slots=True)
+class Symptom:
+    """A topic of SPEC B1 that was mentioned. *how*: said | denied | past | other | asked | figure (of speech)."""
+
+    topic: str
+    start: int
+    end: int
+    how: str
+
+
+class Utterance:
+    """See the module's first lines. Cheap to make; each part is worked out when asked for."""
+
+    def __init__(self, said: str, words: Words) -> None:
+        self.raw, self.lexicon = said, words
+        self.text: Text = split(fold(said))
+        self.words = self._mend(self.text.words)
+
+    def _mend(self, words: list[str]) -> list[str]:
+        """Common misspellings, and letters held down ("noooo"); positions stay where they are."""
+        mended = []
+        for word in words:
+            right = self.lexicon.typos.get(word)
+            if (
+                right is None
+                and len(word) > 3
+                and any(word[at] == word[at - 1] == word[at - 2] for at in range(2, len(word)))
+            ):
+                squeezed = "".join(c for at, c in enumerate(word) if at == 0 or c != word[at - 1])
+                right = (squeezed,)
+            mended.append(right[0] if right and len(right) == 1 else word)
+            if right and len(right) > 1:
+                mended[-1] = right[0]
+                mended += right[1:]
+        if len(mended) != len(words):
+            self.text = Text(mended, ["", *[""] * len(mended)], self.text.folded)
+        return mended
+
+    @cached_property
+    def spans(self) -> dict[str, list[tuple[int, int]]]:
+        """Tag -> where it stands."""
+        found: dict[str, list[tuple[int, int]]] = {}
+        for tag, start, end in self.lexicon.matcher.find(self.words):
+            found.setdefault(tag, []).append((start, end))
+        return found
+
+    def has(self, tag: str) -> bool:
+        """The tag stands anywhere."""
+        return tag in self.spans
+
+    @cached_property
+    def quoted(self) -> bool:
+        """A tapback that quotes one of our own texts ("Liked ..."): never an answer, never a command."""
+        first = self.words[0] if self.words else ""
+        marks = any(mark in self.raw for mark in '“”"«»')
+        return marks and first in ("liked", "loved", "emphasized", "laughed", "disliked", "questioned", "reacted", "le",
+                                   "te", "les", "me", "removed", "enfatizo", "reacciono")  # fmt: skip
+
+    def clause(self, at: int) -> tuple[int, int]:
+        """The clause around word *at*: from a hard stop or "but" to the next."""
+        start = at
+        while start > 0 and not is_strong(self.text.before[start]) and self.words[start - 1] not in ("but", "pero"):
+            start -= 1
+        end = at + 1
+        while end < len(self.words) and not is_strong(self.text.before[end]) and self.words[end] not in ("but", "pero"):
+            end += 1
+        return start, end
+
+    def _in(self, tag: str, start: int, end: int) -> bool:
+        return any(start <= s and e <= end for s, e in self.spans.get(tag, ()))
+
+    @cached_property
+    def symptoms(self) -> list[Symptom]:
+        """Every symptom that is mentioned, with how."""
+        found = []
+        for tag, spans in self.spans.items():
+            if tag.startswith("symptoms:"):
+                found += [Symptom(tag[9:], start, end, self._how(start, end)) for start, end in spans]
+        return found
+
+    def said(self) -> list[Symptom]:
+        """Symptoms that the patient has now, as far as the words go."""
+        return [one for one in self.symptoms if one.how == "said"]
+
+    def _how(self, start: int, end: int) -> str:
+        if any(s < end and e > start for s, e in self.spans.get("idiom", ())):
+            return "figure"
+        first, last = self.clause(start)
+        if self._denied(start, first):
+            return "denied"
+        now = any(self._in("now", first, last) and s >= 0 for s, _ in self.spans.get("now", ((-1, 0),)))
+        if self._in("past", first, last) and not self._strong_now(first, last):
+            return "past"
+        if any(first <= s < end for s, _ in self.spans.get("third", ())) and not self._mine(first, start):
+            return "said" if self._strong_now(first, last) else "other"
+        if any(first <= s <= start for s, _ in self.spans.get("worry", ())) and not now:
+            return "asked"
+        return "said"
+
+    def _strong_now(self, first: int, last: int) -> bool:
+        words = set(self.words[first:last])
+        return bool(words & {"now", "ahora", "ahorita", "still", "todavia", "again", "just", "sigo"}) and not words & {
+            "ago"
+        }
+
+    def _mine(self, first: int, start: int) -> bool:
+        return bool({"i", "im", "yo", "tengo", "ive"} & set(self.words[first:start]))
+
+    def _denied(self, start: int, first: int) -> bool:
+        """A negator before the symptom in its clause, with nothing between that begins a statement of its own."""
+        for s, e in self.spans.get("negator", ()):
+            if not first <= s < start or e > start:
+                continue
+            between = self.words[e:start]
+            comma = any("," in self.text.before[at] for at in range(e, start + 1))
+            if self.words[s] in ("no", "nope", "nah", "nop") and (comma or (between and between[0] in SUBJECTS)):
+                if comma and not (between and set(between) & SUBJECTS) and "," not in self.text.before[e]:
+                    return True
+                continue
+            if len(between) <= 10 and not {"but", "pero"} & set(between):
+                return True
+        return False

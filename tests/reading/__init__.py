@@ -1,0 +1,1 @@
+"""Labelled replies and the report over them."""
