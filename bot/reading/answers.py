@@ -12,6 +12,13 @@ from bot.reading.utterance import Utterance
 Found = tuple[str | int, str]
 LONG = 9  # words that mean something else beside a "no": then it is a story, and a story needs a second look
 CATEGORIES = ("hedge", "none_all", "except", "no", "yes")
+# A number behind one of these counts or names something: "my 2 knees", "since 3", "at 4".
+NOT_RATED = frozenset({"my", "mis", "age", "l", "c", "since", "en", "in", "hace", "desde", "type", "these", "estas", "estos",
+                       "ft", "foot"})  # fmt: skip
+# Good enough for "may we start", not for "do you have chest pain".
+WEAK_YES = frozenset({"ok", "okay", "okey", "fine", "right", "alright", "bueno", "va", "vale", "sale", "k", "kk", "i can", "i will",
+                      "thats fine", "sure", "esta bien", "ta bien", "perfecto", "listo", "ya", "ready", "good to go"})  # fmt: skip
+NOT_NOW = frozenset({"today", "yet", "now", "lately", "ahorita", "todavia", "aun", "ahora"})
 SOFT_EXCEPT = frozenset({"but", "just", "only", "pero", "solo", "nomas", "solamente", "though", "well", "although", "aunque",
                          "unicamente", "however"})  # fmt: skip
 
@@ -69,10 +76,12 @@ def _both_said(parts: Sequence[tuple[str, int, int]]) -> Found:
 
 
 def _red_flag(heard: Utterance, parts: list[tuple[str, int, int]], rest: list[str], question: bool) -> Found:
-    kinds = [name for name, _, _ in parts]
-    yes, none_all = "yes" in kinds, "none_all" in kinds
-    no = "no" in kinds or none_all
     said = heard.said()
+    # What is part of the symptom's own words ("no puedo orinar", "hot n red") is no answer beside it.
+    kinds = [name for name, s, e in parts if not any(one.start < e and s < one.end for one in said)]
+    yes = any(name == "yes" and " ".join(heard.words[s:e]) not in WEAK_YES for name, s, e in parts)
+    none_all = "none_all" in kinds
+    no = "no" in kinds or none_all
     mentioned = [one for one in heard.symptoms if one.how != "figure"]
     if said and ("hedge" in kinds or no):
         return UNCLEAR, "a listed symptom, and a doubt or a no beside it"
@@ -97,14 +106,32 @@ def _red_flag_no(
         return UNCLEAR, "a no with an exception"
     if none_all:
         return ("no", "none of the list") if len(rest) <= LONG * 2 else (UNCLEAR, "a long story beside the no")
-    own_no = any(name == "no" and not _denies_a_symptom(heard, start, end) for name, start, end in parts)
-    if mentioned and not own_no:
-        return UNCLEAR, "one symptom is denied, not the whole list"
+    nos = [(start, end) for name, start, end in parts if name == "no"]
+    own_no = any(
+        not _denies_a_symptom(heard, start, end) and not _part_of_a_sentence(heard, start, end) for start, end in nos
+    )
+    if not own_no:
+        return UNCLEAR, "a denial of something else than the whole list"
+    if any(word in NOT_NOW for start, end in nos for word in heard.words[start:end]):
+        return UNCLEAR, "a no for now only"
     if mentioned or heard.has("past") or heard.has("third"):
         return UNCLEAR, "a no, and a symptom of another time or person beside it"
     if len(rest) > (LONG if not excepts else LONG - 3):
         return UNCLEAR, "a long story beside the no"
     return "no", "says no"
+
+
+def _part_of_a_sentence(heard: Utterance, start: int, end: int) -> bool:
+    """A bare "no" that goes on without a pause into another word negates that word ("no puedo caminar", "no problem")."""
+    if end >= len(heard.words) or heard.text.before[end]:
+        return False
+    covered = {
+        at
+        for tag in ("fillers", "no", "none_all", "except", "yes")
+        for s, e in heard.spans.get(tag, ())
+        for at in range(s, e)
+    }
+    return end not in covered
 
 
 def _denies_a_symptom(heard: Utterance, start: int, end: int) -> bool:
@@ -193,25 +220,19 @@ def _quantity(heard: Utterance, at: int, end: int) -> bool:
     if any(start == end for start, _ in heard.spans.get("units", ())):
         return True
     previous = heard.words[at - 1] if at else ""
-    if previous in (
-        "my",
-        "mis",
-        "age",
-        "l",
-        "c",
-        "since",
-        "en",
-        "in",
-        "hace",
-        "desde",
-        "type",
-        "these",
-        "estas",
-        "estos",
-    ):
+    if previous in NOT_RATED:
+        return True
+    if previous == "at" and at > 1 and heard.words[at - 2] in ("there", "me", "up", "you", "appt", "appointment"):
         return True
     after = heard.text.before[end] if end < len(heard.text.before) else ""
-    return ":" in after or "%" in after
+    before = heard.text.before[at]
+    clock = ":" in after and end < len(heard.words) and heard.words[end].isdecimal()
+    return (
+        clock
+        or "%" in after
+        or (before.endswith("-") and at == 0)
+        or (":" in before and at > 0 and heard.words[at - 1].isdecimal())
+    )
 
 
 def _negated(heard: Utterance, at: int) -> bool:
@@ -273,7 +294,7 @@ def _by_place(heard: Utterance, options: Sequence[str]) -> list[str]:
         elif word in heard.lexicon.ordinals and len(heard.words) <= 6:
             place = heard.lexicon.ordinals[word]
             place = len(options) if place == -1 else place
-        elif len(word) == 1 and word in "abcde" and len(heard.words) <= 3 and (word != "a" or len(heard.words) == 1):
+        elif len(word) == 1 and word in "abcde" and len(heard.words) <= 2 and (word != "a" or len(heard.words) == 1):
             place = "abcde".index(word) + 1
         elif word in heard.lexicon.numbers and _lone_number(heard, at):
             place = int(heard.lexicon.numbers[word])
@@ -308,6 +329,8 @@ def _by_words(heard: Utterance, options: Sequence[str]) -> list[str]:
 
 
 def _negated_option(heard: Utterance, start: int) -> bool:
+    if start + 1 < len(heard.words) and heard.words[start + 1] == "no" and start + 2 == len(heard.words):
+        return True
     for s, e in heard.spans.get("negator", ()):
         if (
             e <= start

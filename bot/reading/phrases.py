@@ -1,6 +1,6 @@
 """Phrases of the word files -> a matcher over words. Set-based, so no phrase and no input can make it backtrack.
 
-In a phrase: ``(a|b c)`` alternatives, ``[a]`` may be missing, ``*`` up to two words of anything, ``word~`` any word that
+In a phrase: ``(a|b c)`` alternatives, ``[a]`` may be missing, ``*`` up to three words of anything, ``word~`` any word that
 begins so, ``##`` two or more digits. Every phrase of a tag is tried only where its first word stands.
 """
 
@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-GAP = 2
+GAP = 3
 Ends = frozenset[int]
 _PIECE = re.compile(r"\(|\)|\[|\]|\||\*|[^\s()\[\]|*]+")
 

@@ -16,6 +16,12 @@ BREAKS = frozenset({"but", "pero", "aunque", "except", "excepto", "although", "h
 SUBJECTS = frozenset(
     {"i", "im", "my", "me", "it", "mi", "yo", "its", "theres", "tengo", "estoy", "siento", "just", "only"}
 )
+NEGATED = frozenset(
+    {"no", "cant", "cannot", "dont", "not", "never", "sin", "couldnt", "wont", "without", "nobody", "ya"}
+)
+WEAK_PAST = frozenset(
+    {"anymore", "any", "not", "antes", "previous", "prior", "ya", "previously", "better", "got", "is"}
+)
 TOPICS_URGENT = frozenset({"fever", "hot_joint", "wound", "calf_swelling", "new_weakness", "bone_risk", "urgent_other"})
 
 
@@ -96,27 +102,40 @@ class Utterance:
         found = []
         for tag, spans in self.spans.items():
             if tag.startswith("symptoms:"):
-                found += [Symptom(tag[9:], start, end, self._how(start, end)) for start, end in spans]
+                found += [Symptom(tag[9:], s, e, self._how(tag[9:], s, e)) for s, e in spans]
         return found
 
     def said(self) -> list[Symptom]:
         """Symptoms that the patient has now, as far as the words go."""
         return [one for one in self.symptoms if one.how == "said"]
 
-    def _how(self, start: int, end: int) -> str:
+    def _how(self, tag: str, start: int, end: int) -> str:
         if any(s < end and e > start for s, e in self.spans.get("idiom", ())):
             return "figure"
         first, last = self.clause(start)
+        if tag == "self_harm":
+            near = any(s < start and start - e <= 1 and e <= start for s, e in self.spans.get("negator", ()))
+            return "denied" if near and not NEGATED & set(self.words[start:end]) else "said"
         if self._denied(start, first):
             return "denied"
         now = any(self._in("now", first, last) and s >= 0 for s, _ in self.spans.get("now", ((-1, 0),)))
-        if self._in("past", first, last) and not self._strong_now(first, last):
+        if self._past(start, end, first, last) and not self._strong_now(first, last):
             return "past"
         if any(first <= s < end for s, _ in self.spans.get("third", ())) and not self._mine(first, start):
             return "said" if self._strong_now(first, last) else "other"
         if any(first <= s <= start for s, _ in self.spans.get("worry", ())) and not now:
             return "asked"
         return "said"
+
+    def _past(self, start: int, end: int, first: int, last: int) -> bool:
+        """A word of another time in the clause. "Anymore" beside what cannot be done is no past: it is the complaint."""
+        cannot = bool(NEGATED & set(self.words[start:end]))
+        for s, e in self.spans.get("past", ()):
+            if first <= s and e <= last and not (s < end and e > start):
+                weak = e - s <= 2 and self.words[s] in WEAK_PAST
+                if not (weak and cannot):
+                    return True
+        return False
 
     def _strong_now(self, first: int, last: int) -> bool:
         words = set(self.words[first:last])
@@ -138,6 +157,6 @@ class Utterance:
                 if comma and not (between and set(between) & SUBJECTS) and "," not in self.text.before[e]:
                     return True
                 continue
-            if len(between) <= 10 and not {"but", "pero"} & set(between):
+            if len(between) <= (12 if comma else 6) and not (SUBJECTS | {"but", "pero"}) & set(between[1:]):
                 return True
         return False
