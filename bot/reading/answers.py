@@ -278,8 +278,8 @@ def choice(heard: Utterance, options: Sequence[str]) -> tuple[str, str, tuple[st
         return UNCLEAR, "more than one number", tuple(picked[:2])
     if "unknown" in options and not named and _segments(heard)[0][:1] and _segments(heard)[0][0][0] == "hedge":
         return "unknown", "does not know", ()
-    if len(named) == 1:
-        return named[0], "by its words", ()
+    if len(named) == 1 or (len(named) > 1 and _only_now(heard, options)):
+        return (_only_now(heard, options) or named[0]), "by its words", ()
     if len(named) > 1:
         return UNCLEAR, "more than one of the options", tuple(named[:2])
     return UNCLEAR, "none of the options", ()
@@ -290,7 +290,8 @@ def _by_place(heard: Utterance, options: Sequence[str]) -> list[str]:
     for at, word in enumerate(heard.words):
         place = None
         if word.isdecimal():
-            place = int(word) if not _quantity(heard, at, at + 1) else None
+            ordinal = heard.words[at + 1 : at + 2] in (["st"], ["nd"], ["rd"], ["th"]) and len(heard.words) <= 5
+            place = int(word) if ordinal or not _quantity(heard, at, at + 1) else None
         elif word in heard.lexicon.ordinals and len(heard.words) <= 6:
             place = heard.lexicon.ordinals[word]
             place = len(options) if place == -1 else place
@@ -314,6 +315,8 @@ def _lone_number(heard: Utterance, at: int) -> bool:
 def _by_words(heard: Utterance, options: Sequence[str]) -> list[str]:
     """Options whose words stand, are not negated, and are not part of a longer phrase of another option."""
     spans = [(tag[8:], s, e) for tag, s, e in heard.lexicon.options.find(heard.words) if tag[8:] in options]
+    figures = heard.spans.get("idiom", ())
+    spans = [one for one in spans if not any(s < one[2] and e > one[1] for s, e in figures)]
     kept = [
         one for one in spans
         if not any(o[0] != one[0] and o[1] <= one[1] and one[2] <= o[2] and o[2] - o[1] > one[2] - one[1] for o in spans)
@@ -326,6 +329,27 @@ def _by_words(heard: Utterance, options: Sequence[str]) -> list[str]:
     if len(order) > 1 and scores[order[0]] >= scores[order[1]] + 2:
         return order[:1]
     return order
+
+
+def _only_now(heard: Utterance, options: Sequence[str]) -> str | None:
+    """ "Was worse but it's better now": of several, the one that stands with the word for now."""
+    nows = [
+        (s, e) for s, e in heard.spans.get("now", ()) if heard.words[s] in ("now", "ahora", "ahorita", "today", "hoy")
+    ]
+    if not nows:
+        return None
+    first, last = heard.clause(nows[-1][0])
+    start = (
+        nows[-1][1]
+        if any(tag[8:] in options and s >= nows[-1][1] for tag, s, _ in heard.lexicon.options.find(heard.words))
+        else first
+    )
+    names = {
+        tag[8:]
+        for tag, s, e in heard.lexicon.options.find(heard.words)
+        if tag[8:] in options and start <= s and e <= last
+    }
+    return names.pop() if len(names) == 1 else None
 
 
 def _negated_option(heard: Utterance, start: int) -> bool:

@@ -6,6 +6,11 @@ from bot.reading.text import is_strong
 from bot.reading.utterance import TOPICS_URGENT, Symptom, Utterance
 from bot.reading.words import Words
 
+POLITE = frozenset(
+    """please pls plz por favor porfa the to me a un una go thanks gracias hi hey hello hola now question menu want need i
+    quiero necesito el la in en is es what que real pregunta again otra vez speak can you and do doing ok no yes si u your
+    about tell whats an talk with this it english spanish espanol ingles hablo prefiero solo only pues bueno""".split()
+)
 SHORT = 5  # words up to which a bare command word is the message
 TAPBACK = "a reaction that quotes our text"
 # Too common or too broad alone: they count on a screen that lists them, not in the scan.
@@ -70,11 +75,12 @@ def command(heard: Utterance) -> str | None:
 def _carries(heard: Utterance, start: int, end: int) -> bool:
     """The phrase is the message: long enough itself, or with little else around it."""
     others = [word for at, word in enumerate(heard.words) if not start <= at < end and not _filler(heard, at)]
+    around = [word for at, word in enumerate(heard.words) if not start <= at < end]
     if end - start >= 3:
         return True
     if end - start == 2:
         return len(others) <= SHORT
-    return len(others) <= 1 and len(heard.words) <= SHORT
+    return len(around) <= SHORT and all(word in POLITE for word in around)
 
 
 def _filler(heard: Utterance, at: int) -> bool:

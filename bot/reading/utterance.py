@@ -14,8 +14,9 @@ from bot.reading.words import Words
 BREAKS = frozenset({"but", "pero", "aunque", "except", "excepto", "although", "however", "sino", "though", "and", "y"})
 # After a "no" these begin a statement of its own: "no my chest hurts" denies nothing.
 SUBJECTS = frozenset(
-    {"i", "im", "my", "me", "it", "mi", "yo", "its", "theres", "tengo", "estoy", "siento", "just", "only"}
-)
+    {"i", "im", "my", "me", "it", "mi", "yo", "its", "theres", "tengo", "estoy", "siento", "just", "only", "traigo", "ando",
+     "se", "quiero", "hay", "pues", "fijese", "have", "having"}
+)  # fmt: skip
 NEGATED = frozenset(
     {"no", "cant", "cannot", "dont", "not", "never", "sin", "couldnt", "wont", "without", "nobody", "ya"}
 )
@@ -45,6 +46,8 @@ class Utterance:
 
     def _mend(self, words: list[str]) -> list[str]:
         """Common misspellings, and letters held down ("noooo"); positions stay where they are."""
+        if len(words) == 1 and len(words[0]) == 1:
+            return words
         mended = []
         for word in words:
             right = self.lexicon.typos.get(word)
