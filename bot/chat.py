@@ -11,12 +11,12 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
+from bot.catalog import make_clinic
 from bot.consent import hours_for
 from bot.conversation import Conversation
 from bot.store.memory import MemoryStore
 from bot.tasks import TASKS
 from bot.turn import Heard, Input
-from bot.catalog import make_clinic
 
 Channel = Literal["sms", "dtmf", "speech"]
 DEMO = {"clinic": "CLS Health", "phone": "(713) 555-0142"}

@@ -42,10 +42,10 @@ def chat(channel: str, language: str | None, machine: bool) -> None:
 @click.option("--explain", is_flag=True, help="Say which layer and which words decided.")
 def read(explain: bool) -> None:
     """Read JSON lines {"text", "language", "channel", "state" or "type"} and print what each was understood as."""
+    from bot.catalog import load_flows, load_words
     from bot.engine import expects
     from bot.flow.model import Question
     from bot.reading.lines import read_lines
-    from bot.catalog import load_flows, load_words
 
     states = load_flows()["triage"].states
     questions = {name: expects(state) for name, state in states.items() if isinstance(state, Question)}

@@ -212,13 +212,8 @@ def _written(
         session=session,
         tasks=tuple(work.tasks),
     )
-    record = replace(work.record, session=session, last_at=now)
-    if reading.kind in ("opt_out", "opt_in"):
-        record = replace(record, opted_out=reading.kind == "opt_out", facts=record.facts - {"wrote_after_stop"})
-    if not work.record.session or session.id != work.record.session.id:
-        record = replace(record, started_at=now, facts=record.facts - {"link_opened", "booked"})
     return Turn(
-        record,
+        _next_record(work.record, session, reading, now),
         heard,
         tuple(work.later),
         tuple(work.dropped),
@@ -226,6 +221,15 @@ def _written(
         tuple(work.links),
         _event(given, reading, heard, now),
     )
+
+
+def _next_record(record: Record, session: Session, reading: Reading, now: float) -> Record:
+    before, record = record.session, replace(record, session=session, last_at=now)
+    if reading.kind in ("opt_out", "opt_in"):
+        record = replace(record, opted_out=reading.kind == "opt_out", facts=record.facts - {"wrote_after_stop"})
+    if before is None or session.id != before.id:
+        record = replace(record, started_at=now, facts=record.facts - {"link_opened", "booked"})
+    return record
 
 
 def _hints(loaded: Loaded, session: Session) -> tuple[str, ...]:

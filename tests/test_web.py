@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 
 from bot.reading.model import Expects
 from bot.turn import Heard, Input
-from bot.web import ROUTES
-from tests.web_fake import ACCOUNT, OURS, PHONE, PUBLIC, FakeConversation, call, make_app, post, sign, text
+from bot.web import ROUTES, create_app
+from tests.web_fake import ACCOUNT, OURS, PHONE, PUBLIC, FakeConversation, call, make_app, post, settings, sign, text
 
 ROOT = Path(__file__).resolve().parents[1]
 SIGNED = [route for route in ROUTES if route.caller == "twilio"]
@@ -324,6 +324,14 @@ def test_health_is_alive_without_the_store_and_ready_only_with_it(
     assert (client.get("/healthz").status_code, client.get("/readyz").status_code) == (200, 503)
 
 
+def test_a_readiness_check_that_raises_means_not_ready(conversation: FakeConversation) -> None:
+    def ready() -> bool:
+        raise OSError("no such socket")
+
+    app = create_app(settings(), conversation, conversation, ready=ready)
+    assert app.test_client().get("/readyz").status_code == 503
+
+
 # -- what every answer carries ---------------------------------------------------------------------------------------
 
 
@@ -345,6 +353,6 @@ def test_every_answer_has_the_safe_headers_and_no_cookie(client: FlaskClient, ro
 
 
 def test_the_web_process_never_loads_the_rest_client() -> None:
-    code = "import sys, bot.web, bot.web.serve; print([m for m in sys.modules if m.startswith(('twilio.rest', 'rq'))])"
+    code = "import sys, bot.web.serve, bot.wiring; print([m for m in sys.modules if m.startswith('twilio.rest')])"
     ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "[]"

@@ -9,13 +9,13 @@ from collections.abc import Iterator
 import pytest
 from flask.testing import FlaskClient
 
+from bot.catalog import make_clinic
 from bot.consent import hours_for
 from bot.conversation import Conversation
 from bot.sandbox.grammar import problems
 from bot.store.memory import MemoryStore
 from bot.web import create_app
 from bot.web.answers import Answers
-from bot.wiring import make_clinic
 from tests.web_fake import PUBLIC, FakeConversation, call, post, settings, text
 
 SIDS = itertools.count(1)
@@ -32,6 +32,7 @@ def client() -> Iterator[FlaskClient]:
             values={"clinic": configured.clinic_name, "phone": configured.clinic_phone_shown},
             link=lambda patient: (f"b00.{next(ids):016d}", f"{PUBLIC}/go/b00.{next(ids):016d}"),
             new_id=lambda: f"id{next(ids)}",
+            new_effect=lambda patient: f"e{next(ids)}",
             opt_out_mode="app",
         ),
         MemoryStore(),
@@ -84,7 +85,7 @@ def test_a_texting_patient_reaches_an_outcome_and_its_link(client: FlaskClient) 
 
 
 def test_an_emergency_in_the_first_spanish_text_is_answered_at_once(client: FlaskClient) -> None:
-    assert "911" in send(client, "me duele mucho el pecho y no puedo respirar")
+    assert "No maneje" in send(client, "me duele mucho el pecho y no puedo respirar")
 
 
 def test_a_caller_reaches_an_outcome_by_keys(client: FlaskClient) -> None:

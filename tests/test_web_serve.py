@@ -175,3 +175,31 @@ def test_started_without_settings_it_lists_every_problem_and_ends_with_2(tmp_pat
     assert ran.returncode == 2
     assert "PUBLIC_URL: is required" in ran.stderr
     assert "Traceback" not in ran.stderr
+
+
+@needs_proc
+def test_started_alone_in_the_sandbox_it_is_ready_and_leaves_no_process_behind(tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    env = {"PATH": os.environ["PATH"], "SANDBOX": "1", "DATA_DIR": str(tmp_path / "var"), "WEB_PORT": str(port)}
+    command = [sys.executable, "-m", "bot.web.serve"]
+    with subprocess.Popen(command, cwd=ROOT, env=env, stderr=subprocess.PIPE, text=True) as server:
+        try:
+            eventually(lambda: fetch(port, "/readyz")[0] == 200, "the store is ready")
+            assert _mention(tmp_path), "an embedded server runs in the data folder"
+        finally:
+            server.terminate()
+        assert server.wait(15) == 0
+    assert _mention(tmp_path) == []
+
+
+def _mention(folder: Path) -> list[str]:
+    return [one.parent.name for one in Path("/proc").glob("[0-9]*/cmdline") if str(folder).encode() in _read(one)]
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""

@@ -57,8 +57,7 @@ class Whole:
             return 0
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
-        status = self.process.wait(PATIENCE)
-        return status
+        return self.process.wait(PATIENCE)
 
     def log(self) -> str:
         """What was printed so far."""

@@ -236,7 +236,7 @@ def _quantity(heard: Utterance, at: int, end: int) -> bool:
 
 
 def _negated(heard: Utterance, at: int) -> bool:
-    return at > 0 and heard.words[at - 1] in ("not", "no") and not heard.text.before[at] or (
+    return (at > 0 and heard.words[at - 1] in ("not", "no") and not heard.text.before[at]) or (
         at > 1 and heard.words[at - 2] in ("not", "isnt", "aint") and heard.words[at - 1] in ("a", "an", "quite")
     ) or (at > 1 and heard.words[at - 2] == "no" and heard.words[at - 1] in ("es", "un", "llega"))  # fmt: skip
 
@@ -245,7 +245,7 @@ def _then(heard: Utterance, at: int) -> bool:
     """The number belongs to another time: the nearest time word before it (or right after it) says so."""
     nearest: tuple[int, str] | None = None
     for tag in ("was", "is"):
-        for start, end in heard.spans.get(tag, ()):
+        for _start, end in heard.spans.get(tag, ()):
             if end <= at and (nearest is None or (end, tag) > nearest):
                 nearest = (end, tag)
     behind = [tag for tag in ("was", "is") for start, _ in heard.spans.get(tag, ()) if 0 < start - at <= 2]
@@ -267,7 +267,7 @@ def choice(heard: Utterance, options: Sequence[str]) -> tuple[str, str, tuple[st
         return picked[0], "by its number", ()
     if "both" in options and set(options) & {"relief", "rehab"}:
         pool = set(picked) | set(named)
-        if "both" in pool or ("rehab" in pool and pool & {"relief"}) or len(picked) >= 2 and "rehab" in picked:
+        if "both" in pool or ("rehab" in pool and pool & {"relief"}) or (len(picked) >= 2 and "rehab" in picked):
             return "both", "pain care and rehab", ()
     if picked and named and len(picked) == 1 and not set(picked) & set(named):
         short = len(heard.words) <= 2

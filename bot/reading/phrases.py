@@ -82,7 +82,8 @@ def parse_phrase(text: str) -> Node:
 
 
 def _alternatives(pieces: list[str], at: int, text: str) -> tuple[Node, int]:
-    options, parts = [], []
+    options: list[Node] = []
+    parts: list[Node] = []
     while at < len(pieces) and pieces[at] not in ")]":
         piece = pieces[at]
         if piece == "|":

@@ -7,10 +7,13 @@ from bot.reading.utterance import TOPICS_URGENT, Symptom, Utterance
 from bot.reading.words import Words
 
 POLITE = frozenset(
-    """please pls plz por favor porfa the to me a un una go thanks gracias hi hey hello hola now question menu want need i
-    quiero necesito el la in en is es what que real pregunta again otra vez speak can you and do doing ok no yes si u your
-    about tell whats an talk with this it english spanish espanol ingles hablo prefiero solo only pues bueno""".split()
-)
+    {"a", "about", "again", "an", "and", "bueno", "can", "do", "doing", "el", "en", "english", "es", "espanol",
+     "favor", "go", "gracias", "hablo", "hello", "hey", "hi", "hola", "i", "in", "ingles", "is", "it", "la", "me",
+     "menu", "necesito", "need", "no", "now", "ok", "only", "otra", "please", "pls", "plz", "por", "porfa",
+     "prefiero", "pregunta", "pues", "que", "question", "quiero", "real", "si", "solo", "spanish", "speak", "talk",
+     "tell", "thanks", "the", "this", "to", "u", "un", "una", "vez", "want", "what", "whats", "with", "yes", "you",
+     "your"}
+)  # fmt: skip
 SHORT = 5  # words up to which a bare command word is the message
 TAPBACK = "a reaction that quotes our text"
 # Too common or too broad alone: they count on a screen that lists them, not in the scan.

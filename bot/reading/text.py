@@ -67,7 +67,7 @@ def _fold_ascii(text: str) -> str:
 
 
 _ASCII_CONTROL = {
-    **{i: " " for i in (*range(9), 9, 11, 12, *range(14, 32))}, 127: " ", 13: "\n", ord("`"): "'",
+    **dict.fromkeys((*range(9), 9, 11, 12, *range(14, 32)), " "), 127: " ", 13: "\n", ord("`"): "'",
 }  # fmt: skip
 
 

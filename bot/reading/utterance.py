@@ -41,7 +41,7 @@ class Utterance:
 
     def __init__(self, said: str, words: Words) -> None:
         self.raw, self.lexicon = said, words
-        self.text: Text = split(fold(said))
+        self.text: Text = _without_runs(split(fold(said)))
         self.words = self._mend(self.text.words)
 
     def _mend(self, words: list[str]) -> list[str]:
@@ -163,3 +163,11 @@ class Utterance:
             if len(between) <= (12 if comma else 6) and not (SUBJECTS | {"but", "pero"}) & set(between[1:]):
                 return True
         return False
+
+
+def _without_runs(text: Text) -> Text:
+    """A word held down ("no no no no ...") counts three times; more says nothing more and costs time."""
+    kept = [at for at in range(len(text.words)) if at < 3 or len(set(text.words[at - 3 : at + 1])) > 1]
+    if len(kept) == len(text.words):
+        return text
+    return Text([text.words[at] for at in kept], [*(text.before[at] for at in kept), text.before[-1]], text.folded)

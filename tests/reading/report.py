@@ -18,7 +18,9 @@ CORPUS = Path(__file__).parent / "corpus"
 
 def replies() -> list[dict[str, Any]]:
     """Every labelled reply."""
-    return [json.loads(line) for path in sorted(CORPUS.glob("*.jsonl")) for line in path.read_text("utf-8").splitlines()]
+    return [
+        json.loads(line) for path in sorted(CORPUS.glob("*.jsonl")) for line in path.read_text("utf-8").splitlines()
+    ]
 
 
 def judge(found: list[dict[str, Any]]) -> list[tuple[dict[str, Any], Any, str]]:
@@ -61,7 +63,8 @@ def main() -> int:
             mark = "UNSAFE" if bad else "miss"
             print(f"{mark:6} {kind(reply):16} {reply['text']!r} -> {value} ({why}); wanted {reply['expected']}")
     for (name, language, channel), cell in sorted(cells.items()):
-        print(f"{name:18} {language:5} {channel:6} {cell['all']:5} accepted {cell['accepted'] / cell['all']:6.1%} unsafe {cell['unsafe']}")
+        share = cell["accepted"] / cell["all"]
+        print(f"{name:18} {language:5} {channel:6} {cell['all']:5} accepted {share:6.1%} unsafe {cell['unsafe']}")
     total = sum(cell["all"] for cell in cells.values())
     print(f"all {total}: accepted {sum(cell['accepted'] for cell in cells.values()) / total:.1%}, unsafe {unsafe}")
     return int(unsafe > 0)
