@@ -54,7 +54,7 @@ def create_app(
 ) -> Flask:
     """The web process's app. *conversation* renders with ``Answers(settings).render``.
 
-    *ready* tells whether a turn would be possible now; it must not raise.
+    *ready* tells whether a turn would be possible now; raising counts as no.
     """
     desk = Desk(settings, conversation, reports, ready)
     app = Flask("bot.web", static_folder=None)

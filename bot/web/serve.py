@@ -17,7 +17,8 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +26,7 @@ import waitress
 from waitress import wasyncore
 
 from bot.settings import Settings, SettingsError
+from bot.store.embedded import EmbeddedServer, ServerError
 
 _waitress: Any = waitress  # untyped
 _loop: Any = wasyncore.loop
@@ -160,11 +162,13 @@ class _Family:
 
 
 def _child(build: Callable[[], Application], place: Place, alive: int) -> int:
-    server = _Draining(build(), place)
-    signal.signal(signal.SIGTERM, server.stop)
-    # Ctrl-C reaches the whole group; the parent turns it into one SIGTERM each.
+    # Until it serves, a process may simply die. Unblocked before *build*, since what that starts inherits the mask and
+    # would never hear SIGTERM. Ctrl-C reaches the whole group; the parent turns it into one SIGTERM each.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT})
+    server = _Draining(build(), place)
+    signal.signal(signal.SIGTERM, server.stop)
     threading.Thread(target=_follow_parent, args=(alive,), daemon=True).start()
     server.run()
     return 0
@@ -248,14 +252,30 @@ def main() -> int:
     logging.basicConfig(format="%(levelname)s %(name)s %(message)s")
     try:
         settings = Settings.load()
-        logging.getLogger().setLevel(settings.log_level)
+        logging.getLogger("bot").setLevel(settings.log_level)  # libraries stay at WARNING: some print addresses
         # By name: the parts are put together above this room. Before the fork, so that the processes share its memory.
         make = importlib.import_module("bot.wiring").make_web_app
         place = Place(settings.host, settings.web_port, settings.web_processes, settings.web_threads)
-        return serve(lambda: make(settings), place)
-    except (SettingsError, ServeError) as error:
+        with _store_for(settings) as state_url:
+            with_store = settings.model_copy(update={"state_url": state_url})
+            return serve(lambda: make(with_store), place)
+    except (SettingsError, ServerError, ServeError) as error:
         print(error, file=sys.stderr)
         return 2
+
+
+@contextmanager
+def _store_for(settings: Settings) -> Iterator[str]:
+    """STATE_URL, or an embedded server held by this parent: owned by one of the processes it would die with that one."""
+    if settings.state_url is not None:
+        yield settings.state_url
+        return
+    server = EmbeddedServer(settings.data_dir)
+    server.start()
+    try:
+        yield server.url
+    finally:
+        server.stop()
 
 
 if __name__ == "__main__":
