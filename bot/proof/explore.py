@@ -153,7 +153,7 @@ class Explorer:
 
     def _begin(self, session: Session) -> None:
         for heard in [Heard("unclear", Reading("unclear")), *self._events]:
-            self._turn(-1, session, heard, 0, session, lambda given=session, said=heard: self._first(given, said))
+            self._turn(-1, session, heard, 0, session, lambda given=session, said=heard: self._first(given, said))  # type: ignore[misc]  # bound at once
 
     def _first(self, session: Session, heard: Heard) -> Step:
         return engine.begin(self.loaded, session, heard.reading)
