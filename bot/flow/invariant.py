@@ -54,7 +54,7 @@ class Condition(_Part):
     moves: bool | None = Field(None, description="The turn leads to another state, or asks a question anew.")
     ended: bool | None = Field(None, description="The walk is over after the turn.")
     disposition: list[Key] | None = Field(None, description="The disposition after the turn is one of these.")
-    keeps: list[Literal["outcome", "state", "answers"]] | None = Field(None, description="The turn leaves these alone.")
+    keeps: list[Literal["outcome", "state"]] | None = Field(None, description="The turn leaves these alone.")
 
     @model_validator(mode="after")
     def _one_key(self) -> Condition:

@@ -205,7 +205,7 @@ class Collapse:
         every = [guard for _, guard in guards(loaded.flow)] + invariant_guards(loaded.flow)
         self.language_matters = any(node.name == "language" for guard in every for node in guard.walk())
         self._promises = invariant_guards(loaded.flow)
-        self._watched = sorted(_names(self._promises) - set(BUILT_IN))
+        self.watched = sorted(_names(self._promises) - set(BUILT_IN))
         self._verdicts: dict[Hashable, int] = {}
         self._settled: dict[Hashable, int] = {}
         self._anew: dict[str, tuple[str, ...]] = {}
@@ -225,7 +225,7 @@ class Collapse:
             session.state, session.channel, language, session.alarm, session.ended, session.disposition,
             tuple([answers.get(name) for name in names]), self._memory(session) if settled else -1,
             () if settled else session.trail, session.outcome,
-            () if settled else tuple([answers.get(name) for name in self._watched]),
+            () if settled else tuple([answers.get(name) for name in self.watched]),
             session.reason if self.future.reasons[session.state] else None,
             tuple([answers.get(name) for name in self._rewritten(session.state)]) if settled else (),
         )  # fmt: skip
@@ -244,12 +244,12 @@ class Collapse:
         if found is None:
             ahead = (self.flow.states[name] for name in self.future.reach[state])
             stores = {one.store for one in ahead if isinstance(one, model.Question)}
-            found = self._anew[state] = tuple(name for name in self._watched if name in stores)
+            found = self._anew[state] = tuple(name for name in self.watched if name in stores)
         return found
 
     def _memory(self, session: Session) -> int:
         """A number for what the invariants will ever know of answers that stay as they are."""
-        seen = tuple([session.answers.get(name) for name in self._watched])
+        seen = tuple([session.answers.get(name) for name in self.watched])
         found = self._settled.get(seen)
         if found is None:
             left = tuple(_residue(guard, session.answers) for guard in self._promises)

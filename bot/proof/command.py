@@ -16,7 +16,9 @@ FLOWS = Path(__file__).parents[2] / "flows"
 
 def run_check(files: Sequence[str], machine: bool, out: Callable[[str], None]) -> int:
     """Check *files* (none: every flow of flows/). *machine*: one JSON object; else lines for a person."""
-    paths = [Path(file) for file in files] or [path for path in sorted(FLOWS.glob("*.json")) if path.name != "schema.json"]
+    paths = [Path(file) for file in files] or [
+        path for path in sorted(FLOWS.glob("*.json")) if path.name != "schema.json"
+    ]
     problems, status = [], 0
     for path in paths:
         name = f"flows/{path.name}" if path.parent == FLOWS else str(path)
