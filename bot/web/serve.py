@@ -254,6 +254,7 @@ def main() -> int:
         settings = Settings.load()
         logging.getLogger("bot").setLevel(settings.log_level)  # libraries stay at WARNING: some print addresses
         # By name: the parts are put together above this room. Before the fork, so that the processes share its memory.
+        importlib.import_module("bot.catalog").load_flows()  # a malformed flow is refused here, once, with every error
         make = importlib.import_module("bot.wiring").make_web_app
         place = Place(settings.host, settings.web_port, settings.web_processes, settings.web_threads)
         with _store_for(settings) as state_url:
