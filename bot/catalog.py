@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal
 
-from bot.flow.load import Loaded, load_flow
+from bot.flow.load import FlowError, Loaded, load_flow
 from bot.reading.model import Expects, Reading
 from bot.reading.reader import read
 from bot.reading.words import Words, parse_words
@@ -16,12 +16,16 @@ FLOWS = Path(__file__).parents[1] / "flows"
 
 
 def load_flows(folder: Path = FLOWS) -> dict[str, Loaded]:
-    """Every flow of the folder by its id. Raises FlowError with all problems of the first bad file."""
-    found = (
-        load_flow(path.read_text("utf-8"), f"flows/{path.name}")
-        for path in sorted(folder.glob("*.json"))
-        if path.name != "schema.json"
-    )
+    """Every flow of the folder by its id. Raises FlowError with every problem of every file."""
+    found, problems = [], []
+    for path in sorted(folder.glob("*.json")):
+        if path.name != "schema.json":
+            try:
+                found.append(load_flow(path.read_text("utf-8"), f"flows/{path.name}"))
+            except FlowError as error:
+                problems += error.problems
+    if problems:
+        raise FlowError(problems)
     return {loaded.flow.id: loaded for loaded in found}
 
 

@@ -17,6 +17,7 @@ def cli() -> None:
 @cli.command()
 def run() -> None:
     """Start everything on this machine: store, web, worker, local Twilio and the phone page."""
+    from bot.flow.load import FlowError
     from bot.run import run as run_all
     from bot.settings import SettingsError
 
@@ -24,6 +25,9 @@ def run() -> None:
         sys.exit(run_all(dict(os.environ), click.echo))
     except SettingsError as error:
         _refuse(error.problems)
+    except FlowError as error:
+        click.echo(str(error), err=True)
+        sys.exit(2)
 
 
 @cli.command()

@@ -21,6 +21,7 @@ from types import FrameType
 from typing import IO
 from urllib.request import urlopen
 
+from bot.catalog import load_flows
 from bot.settings import Settings
 from bot.store.embedded import EmbeddedServer
 
@@ -100,6 +101,7 @@ def run(environment: dict[str, str], say: Callable[[str], None]) -> int:
         "SANDBOX_PORT": str(twilio),
     }
     settings = Settings.load(environment)
+    load_flows()  # a malformed flow is refused before anything starts, with every error
     server = None
     if settings.state_url is None:
         server = EmbeddedServer(settings.data_dir)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bot.catalog import load_flows
 from bot.flow.guard import GuardError, parse_guard
 from bot.flow.load import FlowError, load_flow
 from bot.flow.positions import JsonError, parse
@@ -203,3 +204,12 @@ def test_what_is_no_guard_is_refused(raw: Any) -> None:
     """No code, no floats, no regular expressions."""
     with pytest.raises(GuardError):
         parse_guard(raw)
+
+
+def test_every_problem_of_every_file_of_a_folder_is_reported_at_once(tmp_path: Path) -> None:
+    """The server and ``make run`` load through this: a malformed flow is refused at start."""
+    (tmp_path / "a.json").write_text("{", "utf-8")
+    (tmp_path / "b.json").write_text(TRIAGE.replace('"pmr-flow/1"', '"pmr-flow/2"'), "utf-8")
+    with pytest.raises(FlowError) as caught:
+        load_flows(tmp_path)
+    assert [problem.file for problem in caught.value.problems] == ["flows/a.json", "flows/b.json"]

@@ -25,6 +25,7 @@ from typing import Any
 import waitress
 from waitress import wasyncore
 
+from bot.flow.load import FlowError
 from bot.settings import Settings, SettingsError
 from bot.store.embedded import EmbeddedServer, ServerError
 
@@ -260,7 +261,7 @@ def main() -> int:
         with _store_for(settings) as state_url:
             with_store = settings.model_copy(update={"state_url": state_url})
             return serve(lambda: make(with_store), place)
-    except (SettingsError, ServerError, ServeError) as error:
+    except (SettingsError, ServerError, ServeError, FlowError) as error:
         print(error, file=sys.stderr)
         return 2
 
