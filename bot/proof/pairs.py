@@ -56,7 +56,7 @@ def _worsened(better: Leaf, worse: Leaf, rule: Monotone) -> str | None:
 def _is_worse(first: Answer, second: Answer, groups: list[list[str | int]], *, doubt: bool) -> bool:
     place = {value: at for at, group in enumerate(groups) for value in group}
     if second == UNCLEAR:
-        return doubt and place.get(first, len(groups)) < len(groups) - 1  # type: ignore[arg-type]
+        return doubt and place.get(first, len(groups)) < len(groups) - 1
     return first in place and second in place and place[second] > place[first]  # type: ignore[index]
 
 
@@ -69,10 +69,10 @@ def not_equal(tree: Tree, rule: Parity, talk: Talk) -> Found | None:
             if (one.channel, one.language) != ways[0]:
                 continue
             for other in leaves:
-                if (other.channel, other.language) == way and other.result != one.result:
-                    if agree(one.answers, other.answers):
-                        text = f"The same answers give {one.result!r} ({ways[0][0]}) and {other.result!r} ({way[0]})."
-                        return text, [*one.talk(talk), "  --- and on the other way:", *other.talk(talk)]
+                differ = (other.channel, other.language) == way and other.result != one.result
+                if differ and agree(one.answers, other.answers):
+                    text = f"The same answers give {one.result!r} ({ways[0][0]}) and {other.result!r} ({way[0]})."
+                    return text, [*one.talk(talk), "  --- and on the other way:", *other.talk(talk)]
     return None
 
 
