@@ -54,10 +54,10 @@ def _worsened(better: Leaf, worse: Leaf, rule: Monotone) -> str | None:
 
 
 def _is_worse(first: Answer, second: Answer, groups: list[list[str | int]], *, doubt: bool) -> bool:
-    place = {value: at for at, group in enumerate(groups) for value in group}
+    place: dict[Answer, int] = {value: at for at, group in enumerate(groups) for value in group}
     if second == UNCLEAR:
         return doubt and place.get(first, len(groups)) < len(groups) - 1
-    return first in place and second in place and place[second] > place[first]  # type: ignore[index]
+    return first in place and second in place and place[second] > place[first]
 
 
 def not_equal(tree: Tree, rule: Parity, talk: Talk) -> Found | None:
