@@ -194,6 +194,8 @@ def _written(
         loaded, step.say, session.language, given.door, {**clinic.values, **step.values, **work.values}
     )
     end = step.end
+    if given.door == "voice" and session.outcome == "emergency" and end == "hangup":
+        says *= 2  # said twice, then the line is freed so that the caller can dial
     if given.door == "voice" and end == "dial" and not clinic.is_open(now):
         says += prompts.render(loaded, ("closed",), session.language, "voice", clinic.values)
         end = "hangup"

@@ -280,6 +280,9 @@ def choice(heard: Utterance, options: Sequence[str]) -> tuple[str, str, tuple[st
         return "unknown", "does not know", ()
     if len(named) == 1 or (len(named) > 1 and _only_now(heard, options)):
         return (_only_now(heard, options) or named[0]), "by its words", ()
+    more_care = {"surgery", "neuro"} & set(named)
+    if len(more_care) == 1 and set(named) - more_care <= {"injury", "diagnosed"}:
+        return more_care.pop(), "of two causes the one that a doctor must see", ()
     if len(named) > 1:
         return UNCLEAR, "more than one of the options", tuple(named[:2])
     return UNCLEAR, "none of the options", ()
