@@ -23,8 +23,6 @@ JUDGED = judge(replies())
 SCREEN = Expects("yesno", "red_flag", topics=("chest_pain", "breathing", "fainting", "stroke_signs"))
 SCALE = Expects("scale0_10")
 TREND = Expects("choice", options=("worse", "same", "better"))
-# One reply of 3,080 is read as less urgent than labelled; listed, not hidden: three facts of one flag in three clauses.
-KNOWN_UNSAFE = {"bajé 20 libras sin querer y me duele la espalda, hace un mes"}
 
 
 def heard(said: str, expects: Expects | None = None, channel: Any = "sms") -> Reading:
@@ -34,7 +32,7 @@ def heard(said: str, expects: Expects | None = None, channel: Any = "sms") -> Re
 def test_no_labelled_reply_is_read_on_the_unsafe_side() -> None:
     """The gate: over 3,000 replies written by people who had not seen the words."""
     assert len(JUDGED) >= 1500
-    assert {reply["text"] for reply, value, _ in JUDGED if value in reply["unsafe"]} <= KNOWN_UNSAFE
+    assert not [reply["text"] for reply, value, _ in JUDGED if value in reply["unsafe"]]
 
 
 def test_nineteen_of_twenty_labelled_replies_are_accepted_and_no_large_cell_is_far_below() -> None:
