@@ -9,8 +9,8 @@ from typing import Any
 from bot import engine
 from bot.flow.guard import Guard
 from bot.flow.invariant import Check, Condition, Invariant
-from bot.flow.load import Loaded, Problem
-from bot.proof.explore import Explorer, Move
+from bot.flow.load import EVENTS, Loaded, Problem, domain
+from bot.proof.explore import ALWAYS_MOVE, Explorer, Move
 from bot.proof.talk import Talk
 
 Holds = Callable[[Move], bool]
@@ -175,7 +175,7 @@ class Promises:
             move.heard.name, move.origin < 0, before.state, before.outcome, before.channel, before.language,
             tuple([before.answers.get(name) for name in self.names]), after.state, after.outcome, after.disposition,
             after.ended, after.channel, tuple([after.answers.get(name) for name in self.names]), step.say,
-            tuple([(effect.kind, effect.value) for effect in step.effects]), after.reason,
+            tuple([(effect.kind, effect.value) for effect in step.effects]), after.reason, step.values.get("a"),
         )  # fmt: skip
 
 
@@ -195,9 +195,6 @@ def unknown_names(loaded: Loaded) -> list[Problem]:
 
 
 def _unknown(one: Condition, loaded: Loaded) -> list[str]:
-    from bot.flow.load import EVENTS, domain
-    from bot.proof.explore import ALWAYS_MOVE
-
     flow = loaded.flow
     inner = [*(one.all or ()), *(one.any or ()), *([one.not_] if one.not_ else [])]
     found = [message for part in inner for message in _unknown(part, loaded)]

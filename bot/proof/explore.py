@@ -8,14 +8,15 @@ for each configuration without those counts (``thorough`` drives all of it, and 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Literal
 
 from bot import engine
 from bot.engine import Session, Step
 from bot.flow import model
-from bot.flow.guard import UNCLEAR, Answer
+from bot.flow.guard import Answer
 from bot.flow.load import EVENTS, Loaded
 from bot.proof.collapse import Collapse, Key
 from bot.reading.model import Reading
@@ -32,7 +33,7 @@ class TooManyError(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """One thing a patient can do: *name* is the reading's kind or event, ``switch`` for going on by the other channel."""
+    """One thing a patient can do. *name*: the reading's kind or event; ``switch``: going on by the other channel."""
 
     name: str
     reading: Reading
@@ -153,10 +154,7 @@ class Explorer:
 
     def _begin(self, session: Session) -> None:
         for heard in [Heard("unclear", Reading("unclear")), *self._events]:
-            self._turn(-1, session, heard, 0, session, lambda given=session, said=heard: self._first(given, said))  # type: ignore[misc]  # bound at once
-
-    def _first(self, session: Session, heard: Heard) -> Step:
-        return engine.begin(self.loaded, session, heard.reading)
+            self._turn(-1, session, heard, 0, session, partial(engine.begin, self.loaded, session, heard.reading))
 
     def _from(self, number: int) -> None:
         node = self.found.nodes[number]
@@ -169,7 +167,7 @@ class Explorer:
             if after is not None and heard.name in ("unclear", "silence"):
                 forward.append(after)
         if len(self.loaded.flow.channels) > 1 and (not session.ended or session.channel == "voice"):
-            self._turn(number, session, SWITCH, node.latches, node.start, lambda: self._switch(session))
+            self._turn(number, session, SWITCH, node.latches, node.start, partial(self._switch, session))
         rest = (self.collapse.key(session)[1], node.latches)
         known = self._done.get(rest)
         if known is None or self.thorough:
@@ -208,15 +206,8 @@ class Explorer:
         return any(arm.guard is None or arm.guard.decide(seen) for arm in arms)
 
     def _advance(self, number: int, node: Node, heard: Heard) -> int | None:
-        session = node.session
-        return self._turn(
-            number,
-            session,
-            heard,
-            node.latches,
-            node.start,
-            lambda: engine.advance(self.loaded, session, heard.reading),
-        )
+        drive = partial(engine.advance, self.loaded, node.session, heard.reading)
+        return self._turn(number, node.session, heard, node.latches, node.start, drive)
 
     def _switch(self, session: Session) -> Step:
         channel: Channel = "sms" if session.channel == "voice" else "voice"
@@ -255,13 +246,12 @@ class Explorer:
         return len(self.found.nodes) - 1
 
     def _too_many(self) -> str:
-        kept = {
-            name: sum(name in live for live in self.collapse.future.live.values()) for name in self.loaded.flow.context
-        }
+        lives = self.collapse.future.live.values()
+        kept = {name: sum(name in live for live in lives) for name in self.loaded.flow.context}
         worst = sorted(kept, key=lambda name: -kept[name] * len(self.collapse.classes.groups[name]))[:3]
         return (
             f"This flow has more than {self.limit:,} configurations, so it cannot be proved. What makes it large: the "
-            f"answers {', '.join(map(repr, worst))} are remembered longest; let fewer questions depend on them together."
+            f"answers {', '.join(map(repr, worst))} are remembered longest; let less depend on them."
         )
 
     # -- what a question can be told --
@@ -288,8 +278,3 @@ def way(nodes: list[Node], number: int) -> list[int]:
         found.append(number)
         number = nodes[number].origin
     return found[::-1]
-
-
-def unclear_answers(session: Session) -> Mapping[str, Answer]:
-    """The answers that stayed unclear."""
-    return {name: value for name, value in session.answers.items() if value == UNCLEAR}

@@ -7,7 +7,7 @@ from itertools import product
 
 from bot.flow import model
 from bot.flow.guard import UNCLEAR, Answer
-from bot.flow.invariant import Monotone, Parity
+from bot.flow.invariant import EveryPath, Monotone, Parity
 from bot.flow.load import Loaded
 from bot.proof.collapse import Collapse
 from bot.proof.talk import Talk
@@ -119,3 +119,22 @@ def _open_rule(table: model.Decision, known: Mapping[str, Answer]) -> tuple[int,
         if verdict or verdict is None:
             return at, verdict is None
     return -1, False
+
+
+# -- limits of every walk --------------------------------------------------------------------------------------------
+
+
+def over_limit(tree: Tree, rule: EveryPath, talk: Talk) -> Found | None:
+    """The first walk that asks too many questions, or one question too often."""
+    for leaf in tree.leaves:
+        put = [
+            step.session.state for heard, _, step in leaf.turns if not step.session.ended and not step.session.outcome
+        ]
+        asked = [name for name in put if name not in rule.apart_from]
+        limit = rule.questions.get(leaf.channel)  # type: ignore[call-overload]
+        if limit is not None and len(set(asked)) > limit:
+            return f"{len(set(asked))} questions are asked by {leaf.channel}; at most {limit}.", leaf.talk(talk)
+        for name in set(asked):
+            if asked.count(name) > rule.asks:
+                return f"{name!r} is put {asked.count(name)} times; at most {rule.asks}.", leaf.talk(talk)
+    return None

@@ -78,18 +78,20 @@ class Talk:
         label = state.takes.options[at].label.get(session.language) or value if at >= 0 else value
         return f"{at + 1} ({label})"
 
-    def conversation(self, explored: Explored, move: Move) -> list[str]:
-        """The shortest way to *move*, then *move*: one line for each side of each turn."""
-        nodes = explored.nodes
-        path = way(nodes, move.origin)
+    def before(self, explored: Explored, number: int) -> list[str]:
+        """The shortest way to the configuration *number* (-1: nothing)."""
         lines: list[str] = []
         before: Session | None = None
-        for number in path:
-            node = nodes[number]
+        for at in way(explored.nodes, number):
+            node = explored.nodes[at]
             lines += self.turn(node.heard, before or node.start, node.step, begins=before is None)
             before = node.session
-        lines += self.turn(move.heard, move.before, move.step, begins=move.origin < 0)
         return lines
+
+    def conversation(self, explored: Explored, move: Move) -> list[str]:
+        """The shortest way to *move*, then *move*: one line for each side of each turn."""
+        lines = self.before(explored, move.origin)
+        return lines + self.turn(move.heard, move.before, move.step, begins=move.origin < 0)
 
     def turn(self, heard: Heard, before: Session, step: Step, *, begins: bool) -> list[str]:
         """What the patient said and what the bot said, one line each."""

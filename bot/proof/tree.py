@@ -87,7 +87,7 @@ class Tree:
             yield from self._grow(*self._go(session, reading, "answer", turns), skip)
         while True:
             after, turns = self._go(session, NOTHING, "unclear", turns)
-            if after.session.state != state_name(session) or after.session.ended or len(turns) > 200:
+            if after.session.state != session.state or after.session.ended or len(turns) > 200:
                 yield from self._grow(after, turns, skip)
                 return
             session = after.session
@@ -110,11 +110,6 @@ class Tree:
             else:
                 count *= len(next(group for group in groups if leaf.answers[name] in group))
         return count
-
-
-def state_name(session: Session) -> str:
-    """Where a session stands."""
-    return session.state
 
 
 def result_of(step: Step) -> str:

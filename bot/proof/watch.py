@@ -66,5 +66,5 @@ def watch(loaded: Loaded) -> Watch:
 
 def _at(value: Any, path: Path) -> Any:
     for step in path:
-        value = value[step] if isinstance(value, dict | list) else getattr(value, str(step))  # type: ignore[index]  # a path into JSON, keys and places mixed
+        value = getattr(value, str(step)) if hasattr(type(value), "model_fields") else value[step]
     return value

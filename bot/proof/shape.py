@@ -1,0 +1,141 @@
+"""The shape of a flow, from what the explorer saw: what is never reached, never holds, never ends. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from bot.flow import model
+from bot.flow.load import Loaded
+from bot.flow.positions import Path
+from bot.proof.collapse import Collapse
+from bot.proof.explore import Explored
+from bot.proof.pairs import first_hit, rows
+from bot.proof.watch import Watch
+
+Said = tuple[Path, str]
+
+
+def unreached(loaded: Loaded, explored: Explored, watch: Watch, entries: frozenset[str]) -> Iterator[Said]:
+    """States that no walk comes to."""
+    stood = {node.session.state for node in explored.nodes}
+    for name, state in loaded.flow.states.items():
+        passing = isinstance(state, model.Message | model.Decision)
+        if name not in (watch.entered if passing else stood) and name not in entries:
+            yield ("states", name), f"No walk ever comes to the state {name!r}."
+
+
+def idle_guards(loaded: Loaded, watch: Watch) -> Iterator[Said]:
+    """Guards that never hold, or always hold although something stands below them."""
+    for path, verdicts in watch.verdicts.items():
+        if path[0] == "follow_ups" or not verdicts:
+            if path[0] != "follow_ups":
+                yield path, "This guard is never asked: nothing comes here."
+        elif True not in verdicts:
+            yield path, "This guard can never hold."
+        elif verdicts == {True} and path[-2] != "rules" and not _last_rule(loaded, path):
+            yield path, "This guard always holds, so what stands below it is never used."
+
+
+def _last_rule(loaded: Loaded, path: Path) -> bool:
+    state = loaded.flow.states.get(str(path[1])) if path[0] == "states" else None
+    return isinstance(state, model.Decision)
+
+
+def endless(loaded: Loaded, explored: Explored) -> Iterator[tuple[Path, str, int]]:
+    """Rings of answers without a limit, and configurations from which nothing the patient says leads to an end."""
+    ring = _ring(explored.forward)
+    if ring is not None:
+        state = explored.nodes[ring].session.state
+        yield ("states", state), f"From {state!r} the same questions can come again and again without a limit.", ring
+    lost = _lost(explored)
+    if lost is not None:
+        state = explored.nodes[lost].session.state
+        yield ("states", state), f"From {state!r} no answer and no silence leads to an end.", lost
+
+
+def _ring(forward: dict[int, list[int]]) -> int | None:
+    done: set[int] = set()
+    for start in forward:
+        if start in done:
+            continue
+        path, stack = {start}, [(start, iter(forward[start]))]
+        while stack:
+            number, rest = stack[-1]
+            after = next(rest, None)
+            if after is None:
+                stack.pop()
+                path.discard(number)
+                done.add(number)
+            elif after in path:
+                return after
+            elif after not in done:
+                path.add(after)
+                stack.append((after, iter(forward.get(after, ()))))
+    return None
+
+
+def _lost(explored: Explored) -> int | None:
+    back: dict[int, list[int]] = {}
+    for number, every in explored.forward.items():
+        for after in every:
+            back.setdefault(after, []).append(number)
+    todo = [at for at, node in enumerate(explored.nodes) if node.session.ended or node.step.handover]
+    good = set(todo)
+    while todo:
+        for number in back.get(todo.pop(), ()):
+            if number not in good:
+                good.add(number)
+                todo.append(number)
+    return next((at for at in range(len(explored.nodes)) if at not in good), None)
+
+
+def tables(loaded: Loaded, collapse: Collapse, watch: Watch) -> Iterator[Said]:
+    """Gaps (with the row that is missing) and dead rules of each decision table."""
+    for name, state in loaded.flow.states.items():
+        if not isinstance(state, model.Decision):
+            continue
+        hits: Counter[int] = Counter()
+        gap = None
+        for row in rows(loaded, collapse, state):
+            at = first_hit(state, row)
+            hits[at] += 1
+            if at < 0 and gap is None:
+                gap = row
+        if gap is not None:
+            parts = ", ".join(f'{{"eq": ["{key}", {_json(value)}]}}' for key, value in gap.items())
+            message = f'{hits[-1]} kinds of answers hit no rule and fall to "otherwise". A row like this is missing: '
+            yield ("states", name, "rules"), message + '{"guard": {"all": [' + parts + "]}}."
+        for at, rule in enumerate(state.rules):
+            if not hits[at]:
+                message = f"The rule {rule.id} is dead: rules above it take every answer that it is for."
+                yield ("states", name, "rules", at), message
+
+
+def overlaps(loaded: Loaded, collapse: Collapse) -> list[str]:
+    """Pairs of rules with different targets that hold for the same answers: the upper one wins, and is meant to."""
+    found: list[str] = []
+    for name, state in loaded.flow.states.items():
+        if isinstance(state, model.Decision):
+            pairs: Counter[tuple[int, int]] = Counter()
+            for row in rows(loaded, collapse, state):
+                hit = [at for at, rule in enumerate(state.rules) if rule.guard.decide(row)]
+                pairs.update((hit[0], other) for other in hit[1:])
+            for (first, other), count in sorted(pairs.items()):
+                one, two = state.rules[first], state.rules[other]
+                if one.target != two.target:
+                    found.append(f"{name}: {one.id} before {two.id} ({one.target}, not {two.target}) in {count} kinds")
+    return found
+
+
+def twice(loaded: Loaded) -> Iterator[Said]:
+    """A message that a state says and then says again at once."""
+    for name, state in loaded.flow.states.items():
+        said = [*getattr(state, "before", ()), *getattr(state, "say", ())]
+        for key, count in Counter(said).items():
+            if count > 1:
+                yield ("states", name), f"The text {key!r} is said twice in a row."
+
+
+def _json(value: object) -> str:
+    return f'"{value}"' if isinstance(value, str) else str(value).lower()

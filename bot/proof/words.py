@@ -1,0 +1,70 @@
+"""Words that mean two things: options against carrier keywords, commands, emergency words and each other. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+
+from bot.engine import expects
+from bot.flow import model
+from bot.flow.load import Loaded
+from bot.flow.positions import Path
+from bot.reading.model import Expects, Reading
+
+Read = Callable[[str, Expects | None, str, str], Reading]
+# Twilio's default keywords and those that any reasonable patient would mean so (SPEC C4); YES is left out: it is an
+# answer here, and only a number in toll-free mode takes it for an opt-in.
+RESERVED = frozenset(
+    "stop stopall unsubscribe cancel end quit revoke optout start unstop help info alto parar baja cancelar".split()  # noqa: SIM905
+)
+Said = tuple[Path, str]
+
+
+def collisions(loaded: Loaded) -> Iterator[Said]:
+    """Reserved words as values or labels, and two options of a question with the same name."""
+    for name, state in loaded.flow.states.items():
+        if not isinstance(state, model.Question):
+            continue
+        names: dict[tuple[str, str], int] = {}
+        for at, option in enumerate(state.takes.options):
+            path: Path = ("states", name, "takes", "options", at)
+            for language, label in [("", option.value), *option.label.items()]:
+                if set(label.lower().split()) & RESERVED and len(label.split()) == 1:
+                    yield path, f"{label!r} is a word that the carrier takes for itself."
+                if names.setdefault((language, label.lower()), at) != at:
+                    yield path, f"{label!r} names two options of {name!r}."
+            for language in loaded.flow.languages:
+                if not option.label.get(language):
+                    yield path, f"The option {option.value!r} has no label in {language!r}."
+
+
+def misread(loaded: Loaded, read: Read) -> Iterator[Said]:
+    """Digits and labels that the reading room does not take for the option that they stand for."""
+    for name, state in loaded.flow.states.items():
+        if not isinstance(state, model.Question):
+            continue
+        wanted = expects(state)
+        for at, option in enumerate(state.takes.options):
+            path: Path = ("states", name, "takes", "options", at)
+            for language in loaded.flow.languages:
+                for said in (str(at + 1), option.label.get(language, "")):
+                    got = read(said, wanted, language, "sms")
+                    if (got.kind, got.value) != ("answer", option.value):
+                        yield (
+                            path,
+                            f"{said!r} ({language}) is read as {got.kind} {got.value or ''}, not {option.value!r}.",
+                        )
+
+
+def same_digit(loaded: Loaded) -> Iterator[Said]:
+    """A digit that is a number in one question and a choice in the next: a reply sent twice answers both."""
+    states = loaded.flow.states
+    for name, state in states.items():
+        if isinstance(state, model.Decision):
+            asked = [states[one] for one in state.asks]
+            for first, second in pairwise(asked):
+                if not isinstance(first, model.Question) or not isinstance(second, model.Question):
+                    continue
+                if first.takes.type == "scale0_10" and second.takes.type == "choice":
+                    message = f"'1' is a number in {first.ask!r} and a choice in {second.ask!r}, asked in a row."
+                    yield ("states", name, "asks"), message
