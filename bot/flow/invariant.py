@@ -52,6 +52,7 @@ class Condition(_Part):
     text: dict[str, Phrases] | None = Field(None, description="What is said contains every phrase, by language.")
     starts: Literal[True] | None = Field(None, description="The first turn of a walk, or the first after a restart.")
     moves: bool | None = Field(None, description="The turn leads to another state, or asks a question anew.")
+    ends: Literal["listen", "hangup", "dial"] | None = Field(None, description="What a call does after the turn.")
     ended: bool | None = Field(None, description="The walk is over after the turn.")
     disposition: list[Key] | None = Field(None, description="The disposition after the turn is one of these.")
     keeps: list[Literal["outcome", "state"]] | None = Field(None, description="The turn leaves these alone.")
@@ -146,6 +147,7 @@ class Invariant(_Part):
 
     id: Annotated[str, Field(pattern=r"^[A-Z]{1,3}\d{1,3}[a-z]?$")]
     says: str
+    source: list[str] = Field([], description="The seed rules that it keeps.")
     check: Check
 
 

@@ -95,6 +95,7 @@ _ATOMS: dict[str, Callable[[Any, Talk], Holds]] = {
     "text": _text,
     "starts": lambda wanted, talk: lambda move: move.origin < 0 or move.heard.name == "restart",
     "moves": _moves,
+    "ends": lambda wanted, talk: lambda move: move.step.end == wanted,
     "ended": lambda wanted, talk: lambda move: move.step.session.ended is wanted,
     "disposition": lambda names, talk: lambda move: move.step.session.disposition in names,
     "keeps": _keeps,
@@ -188,6 +189,9 @@ def unknown_names(loaded: Loaded) -> list[Problem]:
     """Names in invariants that mean nothing in this flow."""
     flow, found = loaded.flow, []
     for at, one in enumerate(flow.invariants):
+        for name in one.source:
+            if name not in flow.sources:
+                found.append(loaded.problem(("invariants", at, "source"), f"{one.id}: There is no source {name!r}."))
         for key, condition in _parts(one.check):
             for message in _unknown(condition, loaded):
                 found.append(loaded.problem(("invariants", at, "check", key), f"{one.id}: {message}"))
