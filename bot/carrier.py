@@ -18,6 +18,7 @@ from twilio.rest import Client
 Kind = Literal["permanent", "opted_out", "retry", "unknown", "configuration"]
 
 TIMEOUT_SECONDS = 10.0  # below the lease of an effect; Twilio answers in well under a second
+RING_SECONDS = 25  # shorter than most voicemail boxes take to answer
 CONFIGURATION = frozenset(
     {20003, 20404, 21212, 21215, 21408, 21603, 21606, 21608, 21612, 21659, 21660, 21703, 21704, 21705, 13227}
 )
@@ -47,6 +48,8 @@ class Carrier:
         status_url: str,
         service_sid: str | None = None,
         base_url: str | None = None,
+        call_url: str = "",
+        call_status_url: str = "",
     ) -> None:
         self.client = Client(  # type: ignore[no-untyped-call]  # the library has no annotations here
             account_sid, auth_token, http_client=TwilioHttpClient(timeout=TIMEOUT_SECONDS)
@@ -54,6 +57,7 @@ class Carrier:
         if base_url:
             self.client.api.base_url = base_url
         self.sender, self.service_sid, self.status_url = sender, service_sid, status_url
+        self.call_url, self.call_status_url = call_url, call_status_url
 
     def text(self, to: str, body: str, effect_id: str) -> str:
         """Send *body*; returns the message SID. *effect_id* travels in the signed StatusCallback URL, so that a send
@@ -72,6 +76,25 @@ class Carrier:
         except Exception as error:
             raise classify(error) from None
         return str(message.sid)
+
+    def call(self, to: str, effect_id: str) -> str:
+        """Place a call; returns its SID. What is said comes from ``call_url/effect_id`` when somebody, or a machine,
+        picks up (twilio.md C5). Raises CarrierError."""
+        try:
+            call = self.client.calls.create(
+                to=to,
+                from_=self.sender,
+                url=f"{self.call_url}/{effect_id}",
+                method="POST",
+                timeout=RING_SECONDS,
+                machine_detection="Enable",
+                status_callback=f"{self.call_status_url}?m={effect_id}",
+                status_callback_method="POST",
+                status_callback_event=["initiated", "ringing", "answered", "completed"],
+            )
+        except Exception as error:
+            raise classify(error) from None
+        return str(call.sid)
 
 
 def classify(error: Exception) -> CarrierError:

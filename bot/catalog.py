@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from bot.flow.load import FlowError, Loaded, load_flow
+from bot.reading.hints import make_hints
 from bot.reading.model import Expects, Reading
 from bot.reading.reader import read
 from bot.reading.words import Words, parse_words
@@ -31,7 +32,12 @@ def load_flows(folder: Path = FLOWS) -> dict[str, Loaded]:
 
 def load_words(folder: Path = FLOWS / "words") -> Words:
     """The words of every language in flows/words."""
-    return parse_words({path.stem: path.read_text("utf-8") for path in sorted(folder.glob("*.json"))})
+    return parse_words(word_files(folder))
+
+
+def word_files(folder: Path = FLOWS / "words") -> dict[str, str]:
+    """Language -> the text of its word file."""
+    return {path.stem: path.read_text("utf-8") for path in sorted(folder.glob("*.json"))}
 
 
 def reader(words: Words) -> Callable[[str, Expects | None, str, str], Reading]:
@@ -52,6 +58,7 @@ def make_clinic(
     language: str | None = None,
     opt_out_mode: Literal["twilio", "advanced", "app"] = "twilio",
     is_open: Callable[[float], bool] = lambda now: True,
+    voicemail: bool = False,
 ) -> Clinic:
     """The flows and words of this checkout with the values of one clinic."""
     return Clinic(
@@ -64,4 +71,6 @@ def make_clinic(
         opt_out_mode=opt_out_mode,
         language=language,
         is_open=is_open,
+        voicemail=voicemail,
+        hints=make_hints(word_files()),
     )

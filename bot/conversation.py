@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from bot import prompts
+from bot import calls, prompts
 from bot.consent import Hours, Verdict, may_answer_silence, may_follow_up
 from bot.decide import take
 from bot.record import Record, from_bytes, to_bytes
@@ -56,12 +56,13 @@ class Ledger(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A text that a worker is to send now; None *body*: nothing to send, and *why*. *later*: put off until then."""
+    """What a worker is to do now: send *body*, or place a *call*; neither: nothing, and *why*. *later*: not until then."""
 
     phone: str
     body: str | None
     why: str
     later: float | None = None
+    call: bool = False
 
 
 class Conversation:
@@ -104,28 +105,29 @@ class Conversation:
         """One input of any kind, rendered and stored under *key*."""
         patient = self.patient_id(phone)
 
-        def decide(record: Record, now: float) -> tuple[Turn, bytes]:
-            found = take(self.clinic, patient, record, given, now)
-            return found, self.render(found.heard)
-
-        return self._commit(patient, phone, key, decide)
+        return self._said(phone, key, lambda record, now: take(self.clinic, patient, record, given, now))
 
     def dialled(self, phone: str, key: str, *, step: str, status: str) -> bytes:
-        """A person was dialled for the caller. Nobody picked up: say so, promise a call-back, and make the task."""
+        """A person was dialled for the caller; *status* is how that went."""
+        return self._said(phone, key, lambda record, now: calls.dialled(self.clinic, record, step, status, now))
+
+    def wants_message(self, phone: str, key: str, *, step: str, said: str, digits: str | None) -> bytes:
+        """The answer to the offer to leave a recorded message."""
+        given, patient = Input("voice", said, digits, step), self.patient_id(phone)
+        return self._said(
+            phone, key, lambda record, now: calls.wants_message(self.clinic, patient, record, step, given, now)
+        )
+
+    def left_message(self, phone: str, key: str, *, step: str, recording: str | None) -> bytes:
+        """A message was recorded; only its SID is kept. None: nothing was said."""
+        return self._said(phone, key, lambda record, now: calls.left_message(self.clinic, record, step, recording, now))
+
+    def picked_up(self, phone: str, key: str, *, effect_id: str, by: str | None) -> bytes:
+        """A call of ours was picked up by a human or a machine."""
         patient = self.patient_id(phone)
-        reached = status in ("completed", "answered")
-
-        def decide(record: Record, now: float) -> tuple[Turn, bytes]:
-            session = record.session
-            language = session.language if session else "en"
-            loaded = self.clinic.flows[self.clinic.first_flow]
-            says = () if reached else prompts.render(loaded, ("no_one",), language, "voice", self.clinic.values)
-            heard = Heard("voice", language, tuple(says), "hangup", step, session=session)
-            event = {"at": now, "in": "dialled", "status": status}
-            made = replace(self._bare(record, (), event), heard=heard, tasks=() if reached else ("person",))
-            return made, self.render(heard)
-
-        return self._commit(patient, phone, key, decide)
+        return self._said(
+            phone, key, lambda record, now: calls.answered(self.clinic, patient, record, effect_id, by, now)
+        )
 
     def opened(self, token: str) -> str | None:
         """The patient pressed the button of a scheduling link: mark it, drop the nudges that wait for it, and give the
@@ -206,6 +208,27 @@ class Conversation:
 
         return self._outgoing(patient, effect_id, decide)
 
+    def place_call(self, patient: str, effect_id: str, body: dict[str, Any]) -> Outgoing:
+        """A planned call is due: whether to place it now."""
+
+        def decide(record: Record, now: float) -> tuple[Turn, bytes]:
+            found = calls.place(
+                self.clinic, record, effect_id, body["f"], body.get("needs", "follow_up"), self.hours(record.phone), now
+            )
+            if found.later is not None:
+                raise _PutOffError(Verdict(False, found.why, found.later))
+            return found.turn, _note(Outgoing(found.phone or "", None, found.why, call=found.phone is not None))
+
+        return self._outgoing(patient, effect_id, decide)
+
+    def call_over(self, patient: str, effect_id: str, status: str, by: str | None) -> None:
+        """A call of ours has ended: when nobody spoke with us, the text instead, or a task."""
+
+        def decide(record: Record, now: float) -> tuple[Turn, bytes]:
+            return calls.over(self.clinic, patient, record, effect_id, status, by, now), b"over"
+
+        self._commit(patient, "", f"over:{effect_id}", decide)
+
     def note(
         self,
         patient: str,
@@ -230,6 +253,15 @@ class Conversation:
         self._commit(patient, "", key, decide)
 
     # -- inside --
+
+    def _said(self, phone: str, key: str, decide: Callable[[Record, float], Turn]) -> bytes:
+        """One turn on a call, rendered and stored under *key*."""
+
+        def both(record: Record, now: float) -> tuple[Turn, bytes]:
+            found = decide(record, now)
+            return found, self.render(found.heard)
+
+        return self._commit(self.patient_id(phone), phone, key, both)
 
     def _not_now(self, record: Record, body: dict[str, Any], plan: Any) -> str | None:
         session = record.session
@@ -296,7 +328,7 @@ class _PutOffError(Exception):
 
 
 def _note(out: Outgoing) -> bytes:
-    return json.dumps({"phone": out.phone, "body": out.body, "why": out.why}).encode()
+    return json.dumps({"phone": out.phone, "body": out.body, "why": out.why, "call": out.call}).encode()
 
 
 def _dropped_event(now: float, body: dict[str, Any], note: Outgoing) -> dict[str, Any]:

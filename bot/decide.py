@@ -9,20 +9,21 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 from bot import engine, prompts
 from bot.consent import CARRIER_HELP, CARRIER_START, CARRIER_STOP
 from bot.engine import Session, Step
 from bot.flow import model
+from bot.flow.inherit import listening
 from bot.flow.load import Loaded
 from bot.reading.language import guess_language
 from bot.reading.model import Expects, Reading
 from bot.record import Record
-from bot.turn import Clinic, Heard, Input, Turn
+from bot.turn import Clinic, Door, End, Heard, Input, Turn
 from bot.work import Work
 
-REST_SECONDS = 24 * 3600  # an ended walk older than this is history: the next word starts a new one
+REST_SECONDS = 24 * 3600  # a walk that rested longer is history: the next word starts a new one (SPEC I29)
 ECHO_SECONDS, ECHO_LIMIT = 1800, 5  # the same text more than 5 times in 30 minutes is a machine (Medic CHT's limit)
 
 
@@ -36,8 +37,8 @@ def take(clinic: Clinic, patient: str, record: Record, given: Input, now: float)
         return _move(clinic, patient, record, given, Reading("silence", why="no reply"), now)
     if record.opted_out and given.door == "sms" and reading.kind != "opt_in":
         return _after_stop(record, given, reading, now)
-    if record.owner:
-        return _for_the_owner(record, given, reading, now)
+    if record.owner and (given.door == "sms" or reading.kind != "emergency"):
+        return _for_the_owner(clinic, record, given, reading, now)
     record = replace(record, unanswered=0)
     carrier = _carrier_answers(clinic, given)
     if carrier == "help":
@@ -48,6 +49,21 @@ def take(clinic: Clinic, patient: str, record: Record, given: Input, now: float)
         return replace(turn, tasks=("echo",)) if looping == "first" else turn
     turn = _move(clinic, patient, record, given, reading, now)
     return replace(turn, heard=replace(turn.heard, silent=True)) if carrier else turn
+
+
+def open_walk(
+    clinic: Clinic, patient: str, record: Record, flow: str, door: Door, now: float, *, given: Input | None = None
+) -> Turn:
+    """The bot itself begins a walk of *flow*: a follow-up by text, or a call that was picked up. Consent, hours and caps
+    are the caller's business. The language is the one the patient last used."""
+    loaded = clinic.flows[flow]
+    language = record.session.language if record.session else clinic.language or "en"
+    answers: dict[str, Any] = {"language_choice": language} if "language_choice" in loaded.flow.context else {}
+    session = Session(clinic.new_id(), loaded.flow.id, loaded.hash, language, door, answers=answers)
+    step = _hand_over(clinic, engine.start(loaded, session))
+    return _written(
+        clinic, patient, record, given or Input(door, event="call"), Reading("unclear", why="begun by us"), step, now
+    )
 
 
 # -- before the engine -----------------------------------------------------------------------------------------------
@@ -63,6 +79,8 @@ def _read(clinic: Clinic, record: Record, given: Input, expects: Expects | None)
         return Reading("unclear", why="a call begins")
     if given.opt_out_type in ("STOP", "START"):
         return Reading("opt_out" if given.opt_out_type == "STOP" else "opt_in", why="the carrier says so")
+    if given.digits is not None and (key := _event_key(clinic, record, given.digits)):
+        return Reading(key, why="a key that the question names")
     channel = "sms" if given.door == "sms" else "dtmf" if given.digits is not None else "speech"
     said = given.digits if given.digits is not None else given.said
     language = record.session.language if record.session else clinic.language or "en"
@@ -70,6 +88,12 @@ def _read(clinic: Clinic, record: Record, given: Input, expects: Expects | None)
     if reading.kind == "silence" and given.door == "sms":
         return Reading("unclear", why="a message without words")  # a picture is no silence: the patient is there
     return reading
+
+
+def _event_key(clinic: Clinic, record: Record, digits: str) -> Literal["opt_out"] | None:
+    session = record.session
+    state = clinic.flows[session.flow].states.get(session.state) if session and not session.ended else None
+    return state.takes.keys.get(digits) if isinstance(state, model.Question) else None
 
 
 def _carrier_answers(clinic: Clinic, given: Input) -> str | None:
@@ -106,8 +130,22 @@ def _after_stop(record: Record, given: Input, reading: Reading, now: float) -> T
     return replace(turn, tasks=("alarm_opted_out" if alarm else "wrote_after_stop",) if fresh else ())
 
 
-def _for_the_owner(record: Record, given: Input, reading: Reading, now: float) -> Turn:
+def _for_the_owner(clinic: Clinic, record: Record, given: Input, reading: Reading, now: float) -> Turn:
+    """A nurse has this patient: the bot says nothing of its own. A caller is put through to a person."""
     turn = _nothing(record, given, reading, now)
+    if given.door == "voice":
+        is_open = clinic.is_open(now)
+        says = prompts.render(
+            clinic.flows[clinic.first_flow],
+            ("staff" if is_open else "closed",),
+            turn.heard.language,
+            "voice",
+            clinic.values,
+        )
+        end: End = "dial" if is_open else "hangup"
+        step = given.step or "start"
+        heard = replace(turn.heard, says=tuple(says), silent=False, end=end, step=step)
+        return replace(turn, heard=heard, tasks=() if is_open else ("person",))
     return replace(turn, tasks=(str(reading.value),) if reading.kind == "emergency" else ())
 
 
@@ -126,6 +164,10 @@ def _move(clinic: Clinic, patient: str, record: Record, given: Input, reading: R
     loaded = clinic.flows[session.flow]
     if fresh:
         step = engine.begin(loaded, session, reading)
+    elif _comes_back(loaded, record, given, now):
+        step = engine.resume(loaded, session, loaded.flow.resume.target if loaded.flow.resume else "")
+        greeting = (loaded.flow.greeting,) if loaded.flow.greeting and given.event == "call" else ()
+        step = replace(step, say=(*greeting, *step.say))
     elif given.event == "call":
         step = engine.look(loaded, session, first=(loaded.flow.greeting,) if loaded.flow.greeting else ())
     elif _not_an_answer(given, record, reading):
@@ -139,7 +181,7 @@ def _move(clinic: Clinic, patient: str, record: Record, given: Input, reading: R
 def _session_for(clinic: Clinic, record: Record, given: Input, reading: Reading, now: float) -> tuple[Session, bool]:
     session = record.session
     idle = now - record.last_at
-    stale = session is not None and idle > (REST_SECONDS if session.ended else 2 * REST_SECONDS)
+    stale = idle > REST_SECONDS and given.event != "silence"
     over = session is not None and session.disposition in ("expired", "opted_out")
     done = session is not None and session.ended and given.event == "call"  # a new call is a new walk
     if session is None or stale or over or done or session.flow not in clinic.flows:
@@ -170,6 +212,14 @@ def _not_an_answer(given: Input, record: Record, reading: Reading) -> bool:
     return given.door != session.channel and reading.kind in ("answer", "unclear") and not session.ended
 
 
+def _comes_back(loaded: Loaded, record: Record, given: Input, now: float) -> bool:
+    """By a new call, or on the other channel, and so late that the safety screens may no longer be true."""
+    resume, session = loaded.flow.resume, record.session
+    if resume is None or session is None or session.ended or now - record.last_at < model.minutes(resume.after) * 60:
+        return False
+    return given.event == "call" or given.door != session.channel
+
+
 def _hand_over(clinic: Clinic, step: Step) -> Step:
     for _ in range(5):
         if step.handover is None:
@@ -193,15 +243,15 @@ def _written(
     says = prompts.render(
         loaded, step.say, session.language, given.door, {**clinic.values, **step.values, **work.values}
     )
-    end = step.end
+    end: End = step.end
     if given.door == "voice" and session.outcome == "emergency" and end == "hangup":
         says *= 2  # said twice, then the line is freed so that the caller can dial
     if given.door == "voice" and end == "dial" and not clinic.is_open(now):
-        says += prompts.render(loaded, ("closed",), session.language, "voice", clinic.values)
-        end = "hangup"
+        says += prompts.render(loaded, (*no_person(clinic, "closed"),), session.language, "voice", clinic.values)
+        end = "offer" if clinic.voicemail else "hangup"
         if "person" not in work.tasks:
             work.tasks.append("person")
-    question = engine.waiting(loaded, session)
+    question, listen = engine.waiting(loaded, session), listening(loaded, session.state)
     heard = Heard(
         given.door,
         session.language,
@@ -209,7 +259,8 @@ def _written(
         end,
         str(session.turn),
         question,
-        _hints(loaded, session),
+        clinic.hints(question, session.language) if question and given.door == "voice" else (),
+        (listen.timeout, listen.speech),
         reading=reading,
         session=session,
         tasks=tuple(work.tasks),
@@ -225,22 +276,20 @@ def _written(
     )
 
 
+def no_person(clinic: Clinic, why: str) -> tuple[str, ...]:
+    """What a caller hears when nobody can be put through: *why* (``closed`` or ``no_one``), and the offer to record."""
+    return (why, "offer_message") if clinic.voicemail else (why, "goodbye")
+
+
 def _next_record(record: Record, session: Session, reading: Reading, now: float) -> Record:
     before, record = record.session, replace(record, session=session, last_at=now)
     if reading.kind in ("opt_out", "opt_in"):
         record = replace(record, opted_out=reading.kind == "opt_out", facts=record.facts - {"wrote_after_stop"})
+    elif session.disposition == "opted_out" and session.ended:
+        record = replace(record, opted_out=True)  # by a key or an answer that a flow takes for STOP
     if before is None or session.id != before.id:
         record = replace(record, started_at=now, facts=record.facts - {"link_opened", "booked"})
     return record
-
-
-def _hints(loaded: Loaded, session: Session) -> tuple[str, ...]:
-    state = loaded.states.get(session.state)
-    if not isinstance(state, model.Question):
-        return ()
-    if state.takes.type == "yesno":
-        return ("yes", "no") if session.language == "en" else ("sí", "no")
-    return tuple(option.label.get(session.language, "") for option in state.takes.options)
 
 
 def _event(given: Input, reading: Reading, heard: Heard | None, now: float) -> dict[str, Any]:

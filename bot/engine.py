@@ -23,6 +23,7 @@ from typing import Any, Literal
 
 from bot.flow import model
 from bot.flow.guard import UNCLEAR, Answer, Context, Guard
+from bot.flow.inherit import asking, no_input_of, no_match_of
 from bot.flow.load import Loaded
 from bot.reading.model import Expects, Reading
 
@@ -147,10 +148,23 @@ def look(loaded: Loaded, session: Session, *, first: tuple[str, ...] = ()) -> St
     """Say again where the session stands, without moving: the open question, or the end."""
     state = loaded.states[session.state]
     if isinstance(state, model.Question):
-        return Step(session, (*first, state.ask), values=_values(session))
+        return Step(session, (*first, *asking(loaded, state)), values=_values(session))
     if isinstance(state, model.Final):
         return Step(session, (*first, *(state.again or state.say)), end=state.then, values=_values(session))
     return Step(session, first, end="hangup")
+
+
+def resume(loaded: Loaded, session: Session, at: str) -> Step:
+    """Somebody comes back after a while: asked again from the question *at* on, when the walk is past it."""
+    if session.ended or at not in session.trail:
+        return look(loaded, session)
+    kept, again = (lambda cut: (session.trail[:cut], session.trail[cut:]))(session.trail.index(at))
+    stores = {
+        state.store for name in (*again, session.state) if isinstance(state := loaded.states[name], model.Question)
+    }
+    answers = {name: value for name, value in session.answers.items() if name not in stores}
+    session = replace(session, answers=answers, trail=kept, turn=session.turn + 1, rule=None, reason=None)
+    return _wait(loaded, session, at, say=(), effects=())
 
 
 def waiting(loaded: Loaded, session: Session) -> Expects | None:
@@ -163,23 +177,6 @@ def expects(question: model.Question) -> Expects:
     """How the reading room sees a question."""
     takes = question.takes
     return Expects(takes.type, takes.strictness, tuple(one.value for one in takes.options), tuple(takes.topics))
-
-
-def no_match_of(loaded: Loaded, question: model.Question) -> model.NoMatch:
-    """The question's own, or the flow's."""
-    found = question.no_match or loaded.flow.defaults.no_match
-    if found is None:
-        raise FlowLoopError("A question without no_match was loaded.")
-    return found
-
-
-def no_input_of(loaded: Loaded, question: model.Question, channel: str) -> model.SmsSilence | model.VoiceSilence:
-    """The question's own for this channel, or the flow's."""
-    for holder in (question.no_input, loaded.flow.defaults.no_input):
-        part = getattr(holder, channel) if holder else None
-        if part is not None:
-            return part  # type: ignore[no-any-return]  # getattr by a closed channel name
-    raise FlowLoopError("A question without no_input was loaded.")
 
 
 # -- the ways a turn can go ------------------------------------------------------------------------------------------
@@ -258,7 +255,9 @@ def _miss(loaded: Loaded, session: Session, reading: Reading) -> Step:
     suggested = _suggestions(question, reading.suggestions, session.language) if not session.misses else {}
     first = (policy.suggest,) if policy.suggest and len(suggested) == 2 else tuple(policy.say)
     session = replace(session, misses=session.misses + 1)
-    return Step(session, (*first, question.ask), _timers(loaded, session), values={**_values(session), **suggested})
+    return Step(
+        session, (*first, *asking(loaded, question)), _timers(loaded, session), values={**_values(session), **suggested}
+    )
 
 
 def _silence(loaded: Loaded, session: Session) -> Step:
@@ -275,7 +274,7 @@ def _silence(loaded: Loaded, session: Session) -> Step:
             session = replace(session, answers={**session.answers, question.store: UNCLEAR})
         return _enter(loaded, session, policy.target)
     session = replace(session, silences=session.silences + 1)
-    return Step(session, (*policy.say, question.ask), values=_values(session))
+    return Step(session, (*policy.say, *asking(loaded, question)), values=_values(session))
 
 
 def _suggestions(question: model.Question, values: Sequence[str | int], language: str) -> dict[str, str]:
@@ -324,9 +323,9 @@ def _enter(
 def _wait(loaded: Loaded, session: Session, name: str, *, say: tuple[str, ...], effects: tuple[Effect, ...]) -> Step:
     question = loaded.states[name]
     before = tuple(question.before) if isinstance(question, model.Question) else ()
-    ask = question.ask if isinstance(question, model.Question) else ""
+    ask = asking(loaded, question) if isinstance(question, model.Question) else ()
     session = replace(session, state=name, misses=0, silences=0)
-    return Step(session, (*say, *before, ask), (*effects, *_timers(loaded, session)), values=_values(session))
+    return Step(session, (*say, *before, *ask), (*effects, *_timers(loaded, session)), values=_values(session))
 
 
 def _finish(session: Session, name: str, state: model.Final, say: tuple[str, ...], effects: tuple[Effect, ...]) -> Step:

@@ -31,6 +31,7 @@ class Sender(Protocol):
     """bot/carrier.Carrier, or a double that speaks the same."""
 
     def text(self, to: str, body: str, effect_id: str) -> str: ...
+    def call(self, to: str, effect_id: str) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def carry_out(office: Office, effect_id: str, kind: str, body: bytes, *, attempt
     out = _outgoing(office, patient, effect_id, kind, told)
     if out.later is not None:
         return Result("put_off", out.why, out.later, fresh=True)
-    if not out.body:
+    if not out.body and not out.call:
         return Result("done", out.why)
     if redo:
         if office.seen(effect_id):
@@ -68,6 +69,8 @@ def _outgoing(office: Office, patient: str, effect_id: str, kind: str, told: dic
         return office.conversation.tick(patient, effect_id, told)
     if kind == "follow_up":
         return office.conversation.follow_up(patient, effect_id, told)
+    if kind == "call":
+        return office.conversation.place_call(patient, effect_id, told)
     if kind == "text":
         return office.conversation.asked_for(patient, effect_id, told)
     raise KeyError(f"There is no effect kind {kind!r}.")
@@ -76,7 +79,8 @@ def _outgoing(office: Office, patient: str, effect_id: str, kind: str, told: dic
 def _send(office: Office, patient: str, effect_id: str, out: Outgoing, attempt: int) -> Result:
     office.keep_sender(effect_id, patient)
     try:
-        sid = office.carrier.text(out.phone, out.body or "", effect_id)
+        carrier = office.carrier
+        sid = carrier.call(out.phone, effect_id) if out.call else carrier.text(out.phone, out.body or "", effect_id)
     except CarrierError as error:
         return _failed(office, patient, effect_id, error, attempt)
     office.sent(effect_id, sid)

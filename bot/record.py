@@ -30,7 +30,8 @@ class Record:
     """One patient. *planned*: name -> id of the effect that is due. *sent*: when automatic texts went out (7 days).
 
     *facts*: what became known outside a conversation (``link_opened``, ``booked``, ``landline``). *owner*: the member
-    of staff who took over; the bot is silent while it is set. *times* are epoch seconds.
+    of staff who took over; the bot is silent while it is set. *calling*: (effect, flow) of the call that we placed last.
+    *times* are epoch seconds.
     """
 
     phone: str
@@ -45,6 +46,7 @@ class Record:
     facts: frozenset[str] = frozenset()
     owner: str | None = None
     echoes: tuple[tuple[str, float], ...] = ()
+    calling: tuple[str, str] | None = None
 
     def consents_to(self, purpose: str) -> bool:
         """The newest word on *purpose* is yes."""
@@ -63,7 +65,7 @@ def to_bytes(record: Record) -> bytes:
             body[name] = getattr(record, name)
     if record.consents:
         body["c"] = [[one.purpose, one.granted, one.at, one.source, one.wording] for one in record.consents]
-    for name in ("planned", "sent", "echoes"):
+    for name in ("planned", "sent", "echoes", "calling"):
         if getattr(record, name):
             body[name] = getattr(record, name)
     if record.facts:
@@ -88,6 +90,7 @@ def from_bytes(raw: bytes) -> Record:
         facts=frozenset(body.get("facts", ())),
         owner=body.get("owner"),
         echoes=tuple((text, at) for text, at in body.get("echoes", ())),
+        calling=(body["calling"][0], body["calling"][1]) if "calling" in body else None,
     )
 
 

@@ -12,6 +12,7 @@ from bot.store.store import Store
 
 OPTED_OUT = 21610
 LANDLINE = frozenset({21614, 30006})
+ENDED = frozenset({"completed", "busy", "no-answer", "failed", "canceled"})
 BROKEN = frozenset({"undelivered", "failed"})
 
 
@@ -40,5 +41,10 @@ class Reports:
     def call_status(
         self, sid: str, status: str, *, sequence: int | None, answered_by: str | None, effect_id: str | None
     ) -> None:
-        """A call's new state, in the order of *sequence*. Outbound calls come with outreach."""
+        """A call's new state, in the order of *sequence*; the end of a call of ours is told to its conversation."""
         self.store.set_call_status(sid, status, sequence or 0, self.now())
+        if status not in ENDED or effect_id is None:
+            return
+        patient = self.store.sender(effect_id)
+        if patient is not None:
+            self.conversation.call_over(patient, effect_id, status, answered_by)

@@ -154,6 +154,7 @@ def _store_address(value: str) -> str:
 Address = Annotated[str, AfterValidator(_web_address)]
 Phone = Annotated[str, AfterValidator(_phone)]
 TimeOfDay = Annotated[time, BeforeValidator(_clock_time)]
+SpeechLanguage = Annotated[str, Field(pattern=r"^(en|es)-[A-Z0-9]{2,3}$")]
 Voice = Annotated[str, AfterValidator(_voice)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 StoreAddress = Annotated[str, AfterValidator(_store_address)]

@@ -30,6 +30,7 @@ from bot.setting_shapes import (
     Regions,
     SecretKeys,
     Secrets,
+    SpeechLanguage,
     StoreAddress,
     TimeOfDay,
     Voice,
@@ -99,8 +100,11 @@ class Settings(BaseSettings):
     quiet_start: TimeOfDay = _setting("No follow-up or outreach from this time, patient's time", time(20, 0))
     quiet_end: TimeOfDay = _setting("... until this time", time(9, 0))
     allowed_regions: Regions = _setting("Countries that are written to or called", ("US", "PR"))
-    voice_en: Voice = _setting("Voice that speaks English (en-US)", "Polly.Joanna-Neural")
-    voice_es: Voice = _setting("Voice that speaks Spanish (es-US)", "Polly.Lupe-Neural")
+    voice_en: Voice = _setting("Voice that speaks English", "Polly.Joanna-Neural")
+    voice_es: Voice = _setting("Voice that speaks Spanish", "Polly.Lupe-Neural")
+    speech_en: SpeechLanguage = _setting("English that is spoken and listened for", "en-US")
+    speech_es: SpeechLanguage = _setting("Spanish that is spoken and listened for", "es-US")
+    voicemail: bool = _setting("Offer to record a message when nobody can be put through; only its id is kept", False)
 
     web_host: str | None = _setting("Network address to listen on; empty: 127.0.0.1 in the sandbox, else 0.0.0.0", None)
     web_port: Port = _setting("Port for webhooks and links; also read from PORT", 8000)

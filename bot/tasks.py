@@ -25,6 +25,8 @@ TASKS: dict[str, TaskKind] = {
     "worse": TaskKind(2, None, "says it is getting worse"),
     "ambiguous_send": TaskKind(3, None, "a text may or may not have been sent: check before sending again"),
     "undelivered": TaskKind(3, None, "a text could not be delivered"),
+    "voicemail": TaskKind(2, None, "left a recorded message"),
+    "not_reached": TaskKind(3, None, "could not be reached by phone and cannot be texted"),
     "visit_change": TaskKind(3, None, "wants to change or give up a visit"),
     "echo": TaskKind(3, None, "the same text came again and again: maybe another machine"),
     "wrote_after_stop": TaskKind(4, None, "wrote after STOP; no text may answer"),

@@ -13,6 +13,7 @@ from bot.reading.model import Expects, Reading
 from bot.record import Record
 
 Door = Literal["sms", "voice"]
+End = engine.End | Literal["offer", "record"]  # a recorded message is offered; it is recorded
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +34,19 @@ class Input:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What a turn says, before a door renders it. *silent*: nothing may be answered (the carrier did, or STOP)."""
+    """What a turn says, before a door renders it. *silent*: nothing may be answered (the carrier did, or STOP).
+
+    *waits*: seconds until silence counts, and of the pause that ends speech.
+    """
 
     door: Door
     language: str
     says: tuple[str, ...] = ()
-    end: engine.End = "listen"
+    end: End = "listen"
     step: str = ""
     expects: Expects | None = None
     hints: tuple[str, ...] = ()
+    waits: tuple[int, int] = (6, 2)
     silent: bool = False
     reading: Reading = field(default_factory=lambda: Reading("unclear"))
     session: Session | None = None
@@ -58,7 +63,7 @@ class Later:
     """Something to do outside, at *due*. *body* is sealed by the store."""
 
     id: str
-    kind: Literal["silence", "follow_up", "text"]
+    kind: Literal["silence", "follow_up", "text", "call"]
     due: float
     body: Mapping[str, Any]
 
@@ -80,7 +85,7 @@ class Turn:
 class Clinic:
     """What a turn needs of the deployment. *read* is the reading room with its words; *values* fill the texts.
 
-    *link* gives (token, address) of a new scheduling link for a patient.
+    *hints* are the words a caller may answer with. *link* gives (token, address) of a new scheduling link for a patient.
     """
 
     flows: Mapping[str, Loaded]
@@ -93,3 +98,5 @@ class Clinic:
     first_flow: str = "triage"
     language: str | None = None
     is_open: Callable[[float], bool] = lambda now: True
+    voicemail: bool = False
+    hints: Callable[[Expects, str], tuple[str, ...]] = lambda expects, language: ()

@@ -20,15 +20,13 @@ SAY_LIMIT = 4000  # Twilio's limit is 4,096 characters of text in one Say
 _HINT_LIMIT, _HINT_COUNT = 100, 500
 _NOT_DIALLED = frozenset({"911", "988", "112"})
 
-Language = Literal["en-US", "es-US"]
-
 
 @dataclass(frozen=True, slots=True)
 class Spoken:
-    """One thing said: *text* for the ear, its *language*, and a Twilio *voice* that speaks that language."""
+    """One thing said: *text* for the ear, its *language* (en-US, es-MX), and a Twilio *voice* that speaks it."""
 
     text: str
-    language: Language
+    language: str
     voice: str
 
 
@@ -57,7 +55,7 @@ def listen(
     digits: int | None = None,
     finish_on_key: str = "#",
     speech_timeout: int = 2,
-    language: Language | None = None,
+    language: str | None = None,
 ) -> str:
     """Say *parts*, then take keys or speech and POST them to the absolute URL *action*, silence included.
 
@@ -97,6 +95,17 @@ def dial(parts: Sequence[Spoken], number: str, action: str, *, timeout: int = 25
     return (
         f'{_HEAD}{_say(parts)}<Dial action="{_escape(action)}" method="POST" timeout="{int(timeout)}"'
         f' answerOnBridge="true"{shown}><Number>{_escape(number)}</Number></Dial></Response>'
+    )
+
+
+def record(parts: Sequence[Spoken], action: str, *, seconds: int = 120, silence: int = 5) -> str:
+    """Say *parts*, then record after a tone, at most *seconds*; what was recorded is POSTed to the absolute URL *action*,
+    and so is the silence of a caller who says nothing, or Twilio would end the call without a word."""
+    _require_absolute(action)
+    return (
+        f'{_HEAD}{_say(parts)}<Record action="{_escape(action)}" method="POST" maxLength="{int(seconds)}"'
+        f' timeout="{int(silence)}" finishOnKey="#" playBeep="true"/>'
+        f'<Redirect method="POST">{_escape(action)}</Redirect></Response>'
     )
 
 

@@ -52,6 +52,8 @@ class App:
             settings.auth_tokens[0],
             sender=settings.twilio_from,
             status_url=f"{settings.public_url}/status",
+            call_url=f"{settings.public_url}/call",
+            call_status_url=f"{settings.public_url}/call-status",
             service_sid=settings.twilio_messaging_service_sid,
             base_url=settings.twilio_api_base,
         )
@@ -89,6 +91,7 @@ def build(settings: Settings, *, role: Literal["web", "worker"] = "web") -> App:
         new_id=lambda: secrets.token_urlsafe(9),
         new_effect=store.new_effect_id,
         opt_out_mode=settings.opt_out_mode,
+        voicemail=settings.voicemail,
         is_open=lambda at: settings.hours.is_open(datetime.fromtimestamp(at, zone)),
     )
     conversation = Conversation(

@@ -26,7 +26,7 @@ SIGNED = [route for route in ROUTES if route.caller == "twilio"]
 
 
 def path_of(rule: str) -> str:
-    return rule.replace("<step>", "7").replace("<token>", "b00.0123456789abcdef")
+    return rule.replace("<step>", "7").replace("<effect>", "0-abc").replace("<token>", "b00.0123456789abcdef")
 
 
 def good(rule: str) -> dict[str, str]:

@@ -80,6 +80,15 @@ class FakeConversation:
         self.dials.append((phone, key, step, status))
         return ANSWERS.render(Heard("voice", "en", () if status == "completed" else ("Nobody came.",), "hangup"))
 
+    def wants_message(self, phone: str, key: str, *, step: str, said: str, digits: str | None) -> bytes:
+        return self.hear(phone, "voice", said, key, step=step, digits=digits)
+
+    def left_message(self, phone: str, key: str, *, step: str, recording: str | None) -> bytes:
+        return self.hear(phone, "voice", recording or "", key, step=step)
+
+    def picked_up(self, phone: str, key: str, *, effect_id: str, by: str | None) -> bytes:
+        return self.hear(phone, "voice", by or "", key, step=effect_id)
+
     def link(self, token: str) -> str | None:
         self._break()
         return "pt" if token == LINK else None

@@ -171,6 +171,8 @@ def _state_guards(state: model.State) -> Iterator[tuple[Path, Guard]]:
 
 def targets(flow: model.Flow) -> Iterator[tuple[Path, str]]:
     """Every name of a state that something in this flow points to, with its path."""
+    if flow.resume:
+        yield ("resume", "target"), flow.resume.target
     for channel, name in flow.initial.items():
         yield ("initial", channel), name
     for name, state in flow.states.items():
@@ -211,7 +213,7 @@ def texts_used(value: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
     """Every name of a text inside a piece of flow JSON, with its path."""
     if isinstance(value, dict):
         for key, inner in value.items():
-            if key in ("say", "before", "again") and isinstance(inner, list):
+            if key in ("say", "before", "after", "again") and isinstance(inner, list):
                 yield from (((*path, key, at), name) for at, name in enumerate(inner))
             elif key in ("ask", "suggest", "nudge", "reason", "greeting") and isinstance(inner, str):
                 yield (*path, key), inner

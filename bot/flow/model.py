@@ -89,12 +89,16 @@ class Option(Part):
 
 
 class Takes(Part):
-    """How the answer to a question is read. *topics* are the symptom topics (SPEC B1) a screen lists."""
+    """How the answer to a question is read. *topics* are the symptom topics (SPEC B1) a screen lists.
+
+    *keys*: keys of the phone that mean an event here besides the answers, where the question says so.
+    """
 
     type: Literal["yesno", "scale0_10", "choice"]
     strictness: Literal["general", "red_flag", "consent"] = "general"
     options: list[Option] = []
     topics: list[Name] = []
+    keys: dict[Annotated[str, Field(pattern=r"^[3-9]$")], Literal["opt_out"]] = {}
 
 
 # -- texts -----------------------------------------------------------------------------------------------------------
@@ -209,12 +213,25 @@ class NoInput(Part):
 # -- states ----------------------------------------------------------------------------------------------------------
 
 
+class Listen(Part):
+    """How long a call waits for the answer, in whole seconds: *timeout* for a key or the first word, *speech* for the
+    pause that ends what is said. Twilio's Gather: timeout, speechTimeout."""
+
+    timeout: Annotated[int, Field(ge=1, le=60)] = 6
+    speech: Annotated[int, Field(ge=1, le=10)] = 2
+
+
 class Question(Part):
-    """Asks and waits. *before* is said only when the question is first asked; *skip_if* passes it by."""
+    """Asks and waits. *before* is said only when the question is first asked, *after* each time; *skip_if* passes it by.
+
+    *after* and *listen* are inherited from the flow's defaults when they are not given.
+    """
 
     type: Literal["question"]
     before: list[Name] = []
     ask: Name
+    after: list[Name] | None = None
+    listen: Listen | None = None
     store: Name
     takes: Takes
     sets_language: bool = False
@@ -289,6 +306,15 @@ class Defaults(Part):
 
     no_match: NoMatch | None = None
     no_input: NoInput | None = None
+    after: list[Name] = []
+    listen: Listen = Listen()
+
+
+class Resume(Part):
+    """Whoever comes back by a new call or on the other channel *after* so long is asked again from *target* on."""
+
+    after: Duration
+    target: Name
 
 
 class Flow(Part):
@@ -303,6 +329,7 @@ class Flow(Part):
     channels: Annotated[list[Channel], Field(min_length=1)]
     greeting: Name | None = None
     initial: dict[Channel, Name]
+    resume: Resume | None = None
     context: dict[Name, Variable]
     texts: dict[Name, dict[str, Wording]]
     defaults: Defaults = Defaults()

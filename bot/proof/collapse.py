@@ -185,7 +185,7 @@ class Future:
     def _says_reason(self, name: str) -> bool:
         state = self.flow.states[name]
         keys = [*getattr(state, "say", ()), *getattr(state, "before", ()), *getattr(state, "again", ())]
-        keys += [state.ask] if isinstance(state, model.Question) else []
+        keys += [state.ask, *(state.after or ())] if isinstance(state, model.Question) else []
         keys += [key for arm in self.arms for key in arm.say]
         return any(
             "{reason}" in (body or "")

@@ -29,8 +29,6 @@ _SORRY = {
         "En una crisis, marque 988. Para hablar con una persona, llame al {phone}.",
     },
 }
-# Seconds of silence before a question counts as unanswered, and how many keys end an answer.
-_TIMEOUT = 6
 _SCALE_KEYS = 2
 
 
@@ -60,6 +58,10 @@ class Answers:
                 caller_id=self._settings.twilio_from,
             )
             return document.encode()
+        if heard.end == "offer":
+            return twiml.listen(parts, self._action(heard.step, "message"), digits=1, finish_on_key="").encode()
+        if heard.end == "record":
+            return twiml.record(parts, self._action(heard.step, "recorded")).encode()
         if parts or (heard.end == "hangup" and not heard.silent):
             return twiml.speak_and_hang_up(parts).encode()
         return self.apology("voice", heard.language)
@@ -74,7 +76,8 @@ class Answers:
             parts,
             self._action(heard.step),
             hints=",".join(heard.hints),
-            timeout=_TIMEOUT,
+            timeout=heard.waits[0],
+            speech_timeout=heard.waits[1],
             digits=_SCALE_KEYS if scale else 1,
             # In a one-key menu pound must arrive as a key, or it would end the input and count as silence.
             finish_on_key="#" if scale else "",
@@ -85,8 +88,8 @@ class Answers:
 
     def _spoken(self, says: Iterable[str], language: str) -> list[Spoken]:
         if language == "es":
-            return [Spoken(text, "es-US", self._settings.voice_es) for text in says]
-        return [Spoken(text, "en-US", self._settings.voice_en) for text in says]
+            return [Spoken(text, self._settings.speech_es, self._settings.voice_es) for text in says]
+        return [Spoken(text, self._settings.speech_en, self._settings.voice_en) for text in says]
 
     def _make_sorry(self, door: str, languages: list[str]) -> bytes:
         values = {"phone": self._settings.clinic_phone_shown}

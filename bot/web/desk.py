@@ -45,6 +45,15 @@ class Conversation(Protocol):
     def dialled(self, phone: str, key: str, *, step: str, status: str) -> bytes:
         """A person was dialled for the caller; *status*: completed, answered, busy, no-answer, failed, canceled."""
 
+    def wants_message(self, phone: str, key: str, *, step: str, said: str, digits: str | None) -> bytes:
+        """Whether the caller wants to leave a recorded message."""
+
+    def left_message(self, phone: str, key: str, *, step: str, recording: str | None) -> bytes:
+        """A message was recorded; *recording* is its SID, None when nothing was said."""
+
+    def picked_up(self, phone: str, key: str, *, effect_id: str, by: str | None) -> bytes:
+        """The call that *effect_id* placed was picked up; *by*: Twilio's AnsweredBy."""
+
     def link(self, token: str) -> str | None:
         """The visit (``pmr``, ``pt``, ``both``) a live scheduling link is for, without any effect; None for unknown
         and expired alike."""

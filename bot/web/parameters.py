@@ -22,6 +22,7 @@ _ACCOUNT = re.compile(r"AC[0-9a-fA-F]{32}")
 _MESSAGE = re.compile(r"(?:SM|MM)[0-9a-fA-F]{32}")
 _CALL = re.compile(r"CA[0-9a-fA-F]{32}")
 _SERVICE = re.compile(r"MG[0-9a-fA-F]{32}")
+_RECORDING = re.compile(r"/(RE[0-9a-fA-F]{32})(?:\.(?:wav|mp3|json))?$")
 _WORD = re.compile(r"[A-Za-z_-]{1,40}")
 _NUMBER = re.compile(r"[0-9]{1,9}")
 _PHONE = re.compile(r"(?:(?:whatsapp|rcs):)?(\+[1-9][0-9]{6,14})")
@@ -61,6 +62,7 @@ class Call:
     digits: str | None
     answered_by: str | None
     dialled: str | None
+    recording: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +124,7 @@ def call(form: Form) -> Call:
     outbound = _one(form, "Direction").startswith("outbound")
     person, ours = _one(form, "To" if outbound else "From"), _one(form, "From" if outbound else "To")
     keys = _one(form, "Digits")
+    recording = _RECORDING.search(_one(form, "RecordingUrl"))
     return Call(
         sid=sid,
         account=_shaped(form, "AccountSid", _ACCOUNT),
@@ -132,6 +135,7 @@ def call(form: Form) -> Call:
         digits=_KEYS.sub("", keys)[:20] if keys else None,
         answered_by=_optional(form, "AnsweredBy", _WORD),
         dialled=_optional(form, "DialCallStatus", _WORD),
+        recording=recording[1] if recording else None,
     )
 
 

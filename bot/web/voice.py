@@ -40,6 +40,30 @@ def dialled(desk: Desk, request: Request, step: str) -> Response:
     return twiml_response(desk.conversation.dialled(call.phone, key, step=step, status=call.dialled or "failed"))
 
 
+def wants_message(desk: Desk, request: Request, step: str) -> Response:
+    """Whether the caller wants to leave a recorded message."""
+    call = _call(desk, request)
+    key = f"{call.sid}:{step}:message"
+    return twiml_response(
+        desk.conversation.wants_message(call.phone, key, step=step, said=call.speech, digits=call.digits)
+    )
+
+
+def recorded(desk: Desk, request: Request, step: str) -> Response:
+    """A message was recorded, or silence."""
+    call = _call(desk, request)
+    key = f"{call.sid}:{step}:recorded"
+    return twiml_response(desk.conversation.left_message(call.phone, key, step=step, recording=call.recording))
+
+
+def picked_up(desk: Desk, request: Request, effect: str) -> Response:
+    """A call of ours was picked up, by a human or a machine."""
+    call = _call(desk, request)
+    return twiml_response(
+        desk.conversation.picked_up(call.phone, f"{call.sid}:start", effect_id=effect, by=call.answered_by)
+    )
+
+
 def _call(desk: Desk, request: Request) -> Call:
     call = parameters.call(desk.signed_form(request))
     desk.ours(call.account, call.ours)
