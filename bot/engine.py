@@ -148,7 +148,7 @@ def look(loaded: Loaded, session: Session, *, first: tuple[str, ...] = ()) -> St
     """Say again where the session stands, without moving: the open question, or the end."""
     state = loaded.states[session.state]
     if isinstance(state, model.Question):
-        return Step(session, (*first, *asking(loaded, state)), values=_values(session))
+        return Step(session, (*first, *asking(loaded, state, _channel(session))), values=_values(session))
     if isinstance(state, model.Final):
         return Step(session, (*first, *(state.again or state.say)), end=state.then, values=_values(session))
     return Step(session, first, end="hangup")
@@ -156,7 +156,7 @@ def look(loaded: Loaded, session: Session, *, first: tuple[str, ...] = ()) -> St
 
 def resume(loaded: Loaded, session: Session, at: str) -> Step:
     """Somebody comes back after a while: asked again from the question *at* on, when the walk is past it."""
-    if session.ended or at not in session.trail:
+    if session.ended or session.outcome or at not in session.trail:
         return look(loaded, session)
     kept, again = (lambda cut: (session.trail[:cut], session.trail[cut:]))(session.trail.index(at))
     stores = {
@@ -256,7 +256,10 @@ def _miss(loaded: Loaded, session: Session, reading: Reading) -> Step:
     first = (policy.suggest,) if policy.suggest and len(suggested) == 2 else tuple(policy.say)
     session = replace(session, misses=session.misses + 1)
     return Step(
-        session, (*first, *asking(loaded, question)), _timers(loaded, session), values={**_values(session), **suggested}
+        session,
+        (*first, *asking(loaded, question, _channel(session))),
+        _timers(loaded, session),
+        values={**_values(session), **suggested},
     )
 
 
@@ -274,7 +277,7 @@ def _silence(loaded: Loaded, session: Session) -> Step:
             session = replace(session, answers={**session.answers, question.store: UNCLEAR})
         return _enter(loaded, session, policy.target)
     session = replace(session, silences=session.silences + 1)
-    return Step(session, (*policy.say, *asking(loaded, question)), values=_values(session))
+    return Step(session, (*policy.say, *asking(loaded, question, _channel(session))), values=_values(session))
 
 
 def _suggestions(question: model.Question, values: Sequence[str | int], language: str) -> dict[str, str]:
@@ -323,7 +326,7 @@ def _enter(
 def _wait(loaded: Loaded, session: Session, name: str, *, say: tuple[str, ...], effects: tuple[Effect, ...]) -> Step:
     question = loaded.states[name]
     before = tuple(question.before) if isinstance(question, model.Question) else ()
-    ask = asking(loaded, question) if isinstance(question, model.Question) else ()
+    ask = asking(loaded, question, _channel(session)) if isinstance(question, model.Question) else ()
     session = replace(session, state=name, misses=0, silences=0)
     return Step(session, (*say, *before, *ask), (*effects, *_timers(loaded, session)), values=_values(session))
 

@@ -76,9 +76,13 @@ def build(settings: Settings, *, role: Literal["web", "worker"] = "web") -> App:
         state_url = server.url
     else:
         state_url = settings.state_url
-    cipher = Cipher(settings.secret_keys)
-    store = Store(connect(state_url, role="web"), cipher, settings.buckets)
+    store = Store(connect(state_url, role="web"), Cipher(settings.secret_keys), settings.buckets)
     now: Callable[[], float] = clock_in(settings.data_dir) if settings.sandbox else time.time
+    return put_together(settings, state_url, store, now)
+
+
+def put_together(settings: Settings, state_url: str, store: Store, now: Callable[[], float]) -> App:
+    """One clinic's conversation over a store and a clock."""
     zone = ZoneInfo(settings.clinic_timezone)
 
     def new_link(patient: str) -> tuple[str, str]:
@@ -97,7 +101,7 @@ def build(settings: Settings, *, role: Literal["web", "worker"] = "web") -> App:
     conversation = Conversation(
         clinic,
         store,
-        cipher.patient_id,
+        store.cipher.patient_id,
         now=now,
         hours=lambda phone: hours_for(
             zones_of(phone), settings.clinic_timezone, settings.quiet_end.isoformat(), settings.quiet_start.isoformat()

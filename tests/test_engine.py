@@ -167,7 +167,7 @@ def test_screen_b_is_split_in_two_for_the_ear_only() -> None:
 def test_help_says_the_help_text_and_asks_the_open_question_again() -> None:
     """HELP is not an answer and not a miss."""
     step = walk(YES, Reading("command", "help"))
-    assert step.say == ("help", "screen_a", "keys")
+    assert step.say == ("help", "screen_a")
     assert step.session.misses == 0
 
 
@@ -175,7 +175,7 @@ def test_the_language_changes_and_the_question_stays() -> None:
     """The same question in the other language."""
     step = walk(YES, NO, Reading("command", "language_es"))
     assert step.session.language == "es"
-    assert step.say == ("lang_switch", "screen_b", "keys")
+    assert step.say == ("lang_switch", "screen_b")
 
 
 def test_a_child_gets_no_triage() -> None:
@@ -189,10 +189,10 @@ def test_the_two_nearest_readings_are_offered_once() -> None:
     """The first re-ask names them, the second is plain."""
     near = Reading("unclear", suggestions=("worse", "same"))
     first = walk(YES, NO, NO, NO, says(3), near)
-    assert first.say == ("did_you_mean", "worsening", "keys")
+    assert first.say == ("did_you_mean", "worsening")
     assert first.values["a"] == "1 worse"
     second = engine.advance(FLOW, first.session, near)
-    assert second.say == ("retry_choice", "worsening", "keys")
+    assert second.say == ("retry_choice", "worsening")
 
 
 def test_an_opener_in_distress_is_answered_before_any_greeting() -> None:

@@ -10,8 +10,10 @@ class UnfinishedFlowError(LookupError):
     """A question without a rule that load.py demands: only a flow that was never loaded can have it."""
 
 
-def asking(loaded: Loaded, question: model.Question) -> tuple[str, ...]:
-    """The texts each time a question is put: the question, and what the flow always adds after it."""
+def asking(loaded: Loaded, question: model.Question, channel: str) -> tuple[str, ...]:
+    """The texts each time a question is put: the question, and what a call always hears after it."""
+    if channel != "voice":
+        return (question.ask,)
     after = loaded.flow.defaults.after if question.after is None else question.after
     return (question.ask, *after)
 

@@ -222,7 +222,8 @@ class Listen(Part):
 
 
 class Question(Part):
-    """Asks and waits. *before* is said only when the question is first asked, *after* each time; *skip_if* passes it by.
+    """Asks and waits. *before* is said only when the question is first asked, *after* each time on a call; *skip_if*
+    passes it by.
 
     *after* and *listen* are inherited from the flow's defaults when they are not given.
     """

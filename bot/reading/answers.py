@@ -18,6 +18,8 @@ NOT_RATED = frozenset({"my", "mis", "age", "l", "c", "since", "en", "in", "hace"
 # Good enough for "may we start", not for "do you have chest pain".
 WEAK_YES = frozenset({"ok", "okay", "okey", "fine", "right", "alright", "bueno", "va", "vale", "sale", "k", "kk", "i can", "i will",
                       "thats fine", "sure", "esta bien", "ta bien", "perfecto", "listo", "ya", "ready", "good to go"})  # fmt: skip
+# "Which of these?" - "one of them": yes to a list, nothing to a plain question.
+SOME_OF_A_LIST = frozenset({"uno", "una", "algunos", "algunas", "varios", "varias"})
 NOT_NOW = frozenset({"today", "yet", "now", "lately", "ahorita", "todavia", "aun", "ahora"})
 SOFT_EXCEPT = frozenset({"but", "just", "only", "pero", "solo", "nomas", "solamente", "though", "well", "although", "aunque",
                          "unicamente", "however"})  # fmt: skip
@@ -28,6 +30,8 @@ def _segments(heard: Utterance) -> tuple[list[tuple[str, int, int]], list[str]]:
     by_start: dict[int, tuple[int, str]] = {}
     for rank, name in enumerate(CATEGORIES):
         for start, end in heard.spans.get(name, ()):
+            if heard.words[start:end] == ["y"] and start > 0:
+                continue  # first it may be a yes, in a sentence it is the Spanish "and"
             best = by_start.get(start)
             if best is None or (end, -rank) > (best[0], -CATEGORIES.index(best[1])):
                 by_start[start] = (end, name)
@@ -52,6 +56,8 @@ def yes_no(heard: Utterance, strictness: str) -> Found:
     if strictness == "consent" and is_child(heard):
         return "no", "under 18"
     parts, rest = _segments(heard)
+    if strictness != "red_flag":
+        parts = [one for one in parts if one[0] != "yes" or heard.words[one[1]] not in SOME_OF_A_LIST]
     kinds = [name for name, _, _ in parts]
     question = "?" in heard.raw or "¿" in heard.raw
     if strictness == "red_flag":

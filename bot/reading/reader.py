@@ -43,6 +43,9 @@ def _rest(heard: Utterance, expects: Expects | None, channel: Channel, mentions:
     name = signals.command(heard)
     info = name is not None and name.startswith("info_")
     value, why, near = read_answer(heard, expects, channel) if expects else (UNCLEAR, "", ())
+    language = (name or "").removeprefix("language_")
+    if expects and language != name and language in expects.options:
+        return Reading("answer", language, "names the language", mentions=mentions)
     plain = name in ("human", "schedule", "help", "start", "back", "repeat", None) or info
     if expects and value != UNCLEAR and plain and _answers_first(expects, name, heard):
         return Reading("answer", value, why, mentions=mentions)
@@ -63,7 +66,8 @@ def _answers_first(expects: Expects, name: str | None, heard: Utterance) -> bool
     """A valid answer beats an info word; a command beats an answer, but for the words that are both."""
     if name is None or name.startswith("info_"):
         return not (expects.strictness == "consent" and signals.is_child(heard))
-    return name in ("schedule", "help") and expects.type == "choice" and name in expects.options
+    asked_for = {"schedule": ("schedule", "link"), "help": ("help",)}.get(name, ())
+    return expects.type == "choice" and any(option in expects.options for option in asked_for)
 
 
 def read_answer(heard: Utterance, expects: Expects, channel: Channel) -> tuple[str | int, str, tuple[str, ...]]:

@@ -1,0 +1,435 @@
+"""Calls on the local Twilio: the real app behind signed webhooks, the real store, the real client for calls we place."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from bot.followups import Office, carry_out
+from bot.record import Consent, Record, from_bytes, to_bytes
+from bot.reports import Reports
+from bot.sandbox.player import Call
+from bot.settings import Settings
+from bot.store import Effect
+from bot.store.store import Store
+from bot.web import create_app
+from bot.wiring import App, put_together
+from tests.sandbox_stage import ACCOUNT, OURS, PATIENT, TOKEN, Stage
+
+NURSE = "+17135550111"
+CHICAGO = ZoneInfo("America/Chicago")
+
+
+def monday_noon() -> float:
+    """The next one: the sandbox's clock only moves forward."""
+    noon = datetime.now(CHICAGO).replace(hour=12, minute=0, second=0, microsecond=0)
+    return (noon + timedelta(days=7 - noon.weekday())).timestamp()
+
+
+@dataclass
+class Line:
+    """The local Twilio, the bot behind it, and the worker's office."""
+
+    stage: Stage
+    app: App
+    store: Store
+    office: Office
+
+    def call(self, phone: str = PATIENT) -> Call:
+        return self.stage.sandbox.call_in(phone)
+
+    def record(self, phone: str = PATIENT) -> Record:
+        return from_bytes(self.store.load(self.patient(phone), "-").record or b"")
+
+    def patient(self, phone: str = PATIENT) -> str:
+        return self.store.cipher.patient_id(phone)
+
+    def tasks(self) -> list[str]:
+        return [task.kind for task in self.store.tasks()]
+
+    def work(self) -> list[str]:
+        """Everything due now is done, as a worker would."""
+        self.stage.sandbox.settle()
+        done = []
+        for bucket in range(self.store.buckets):
+            for claim in self.store.claim(bucket, self.stage.clock()):
+                begun = self.store.begin(claim)
+                result = carry_out(
+                    self.office, claim.id, begun.kind, begun.body, attempt=claim.attempt, redo=begun.status == "redo"
+                )
+                if result.status == "put_off":
+                    self.store.put_off(claim.id, result.at, fresh=result.fresh)
+                else:
+                    self.store.finish(claim.id)
+                done.append(f"{begun.kind}: {result.status}")
+        self.stage.sandbox.settle()
+        return done
+
+    def texts(self, phone: str = PATIENT) -> list[str]:
+        return [one.body for one in self.stage.sandbox.messages.values() if one.to == phone]
+
+    def plan_call(self, phone: str = PATIENT, **record: object) -> str:
+        """A call is planned for a patient who agreed to follow-ups."""
+        effect, patient = self.store.new_effect_id(self.patient(phone)), self.patient(phone)
+        consents = (Consent("follow_up", True, 1.0, "test"),)
+        kept = Record(phone, consents=consents, **record)  # type: ignore[arg-type]
+        body = f'{{"p": "{patient}", "f": "call", "n": "call"}}'.encode()
+        version = self.store.load(patient, effect).version
+        now = self.stage.clock()
+        self.store.commit(
+            patient, effect, version, record=to_bytes(kept), answer=b"-", effects=[Effect(effect, "call", now, body)],
+            now=now,
+        )  # fmt: skip
+        return effect
+
+
+@pytest.fixture
+def line(tmp_path: Path, store: Store, request: pytest.FixtureRequest) -> Iterator[Line]:
+    """One clinic, open at noon; the marker-free way to other settings is ``indirect`` with a mapping."""
+    changes: dict[str, str] = getattr(request, "param", {})
+    apps: list[App] = []
+
+    def bot(public_url: str) -> object:
+        settings = Settings.load(
+            {
+                "SANDBOX": "true", "DATA_DIR": str(tmp_path), "PUBLIC_URL": public_url, "TWILIO_ACCOUNT_SID": ACCOUNT,
+                "TWILIO_AUTH_TOKENS": TOKEN, "TWILIO_FROM": OURS, "CLINIC_PHONE": "+17135550100", "NURSE_LINE": NURSE,
+            } | changes
+        )  # fmt: skip
+        app = put_together(settings, "", store, lambda: stage[0].clock())
+        apps.append(app)
+        return create_app(settings, app.conversation, Reports(store, app.conversation, app.now)).wsgi_app
+
+    stage: list[Stage] = []
+    with Stage(tmp_path, bot=bot, call_status_path="/call-status") as opened:
+        stage.append(opened)
+        opened.clock.advance(monday_noon() - opened.clock())
+        office = apps[0].office()
+        office.carrier.client.api.base_url = f"http://127.0.0.1:{opened.port}"
+        yield Line(opened, apps[0], store, office)
+        office.carrier.client.http_client.session.close()
+
+
+# -- a caller --------------------------------------------------------------------------------------------------------
+
+
+def to_screen_a(call: Call) -> Call:
+    """English, and yes to the consent question."""
+    call.press("1")
+    call.press("1")
+    return call
+
+
+def test_a_call_by_keys_ends_with_the_link_by_text(line: Line) -> None:
+    """Language first, digits spoken one by one, no address spoken; pressing 1 is the consent for the one text."""
+    call = line.call()
+    assert any("Para español, oprima 2" in said for said in call.heard)
+    for keys in ("1", "1", "2", "2", "2", "2", "4#", "2", "3", "1", "3", "1", "2"):
+        assert call.active
+        call.press(keys)
+    heard = " ".join(call.heard)
+    assert not call.active
+    assert "physical therapist may be right for you" in heard
+    assert "9 1 1" in heard and "911" not in heard and "http" not in heard
+    assert line.work() == ["text: done"]
+    (text,) = line.texts()
+    assert re.search(r"Book your visit: http://127.0.0.1:\d+/go/\S+", text)
+    assert line.stage.sandbox.debugger == []
+
+
+def test_a_call_by_speech_in_spanish_comes_to_the_same_end(line: Line) -> None:
+    """As a recogniser writes it: capitals and full stops, sometimes without Confidence."""
+    call = line.call()
+    for said in ("Español.", "Sí.", "No.", "No.", "No.", "Ninguno.", "Como un cuatro.", "Igual.", "Una lesión.", "En un solo lugar.",
+                 "Ejercicio y terapia.", "Texto.", "No."):  # fmt: skip
+        assert call.active, said
+        call.say(said, 0.7 if said != "No." else None)
+    assert line.record().session.outcome == "pt"  # type: ignore[union-attr]
+    assert call.prompts[-1].language == "es-US"
+
+
+def test_every_question_names_the_keys_and_hears_both_kinds_of_answer(line: Line) -> None:
+    """Person and repeat are said after every question; hints come from the answer words; the action is absolute."""
+    call = to_screen_a(line.call())
+    bodies = []
+    for keys in ("2", "2", "2", "2", "3#", "2", "3", "1"):
+        bodies.append(call.retry().body.decode())
+        call.press(keys)
+    for body in bodies:
+        assert "star" in body.lower() and "person" in body.lower()
+        assert 'input="dtmf speech"' in body and 'actionOnEmptyResult="true"' in body
+        assert 'action="http://127.0.0.1' in body and 'speechTimeout="auto"' not in body
+        assert 'hints="' in body
+    assert "yes" in bodies[0].partition('hints="')[2].partition('"')[0].split(",")
+
+
+@pytest.mark.parametrize("step", range(9))
+def test_star_repeats_zero_is_a_person_and_a_retry_gets_the_same_bytes(line: Line, step: int) -> None:
+    """At every question of the way; on the pain scale 0 is an answer, and the word is the way to a person."""
+    call = to_screen_a(line.call())
+    for keys in ("2", "2", "2", "2", "3#", "2", "3", "1", "3")[:step]:
+        call.press(keys)
+    last = call.heard[-2:]
+    assert (call.press("*") or call.silence())[-2:] == last  # on the scale a second key is waited for
+    assert call.retry().body == call.retry().body
+    if line.record().session.state == "severity":  # type: ignore[union-attr]
+        call.say("a person")
+    else:
+        call.press("0")
+    assert call.waiting == "dial"
+    assert "person" in line.tasks()
+
+
+@pytest.mark.parametrize("said", ["I can't breathe", "chest pain", "no puedo respirar"])
+@pytest.mark.parametrize("step", range(0, 9, 2))
+def test_an_emergency_said_in_any_state_is_told_twice_and_the_line_is_freed(line: Line, said: str, step: int) -> None:
+    """The alert is committed with the answer, before it is said."""
+    call = line.call()
+    for keys in ("1", "1", "2", "2", "2", "2", "3#", "2", "3")[:step]:
+        call.press(keys)
+    heard = " ".join(call.say(said))
+    assert heard.count("9 1 1") >= 4
+    assert not call.active
+    assert line.tasks() == ["emergency"]
+
+
+def test_a_yes_by_key_to_a_screen_is_an_emergency_and_a_crisis_is_told_988(line: Line) -> None:
+    """SPEC B1; no link, no visit."""
+    call = to_screen_a(line.call())
+    assert "hang up now and dial 9 1 1" in " ".join(call.press("1"))
+    assert not call.active
+    other = line.call("+17135550124")
+    assert "dial 9 8 8" in " ".join(other.say("I want to kill myself"))
+    assert sorted(line.tasks()) == ["crisis", "emergency"]
+
+
+@pytest.mark.parametrize("step", range(9))
+def test_silence_and_nonsense_end_with_a_person_or_the_safe_outcome(line: Line, step: int) -> None:
+    """Counted apart, each with its limit; never round and round."""
+    way = ("1", "1", "2", "2", "2", "2", "3#", "2", "3")[:step]
+    for disturb in ("silence", "noise"):
+        call = line.call(f"+1713555013{step}" if disturb == "silence" else f"+1713555014{step}")
+        for keys in way:
+            call.press(keys)
+        for _ in range(4):
+            if call.waiting == "gather":
+                call.silence() if disturb == "silence" else call.say("the weather in Boston")
+        assert call.waiting == "dial" or not call.active or "may be the best" in " ".join(call.heard)
+        if 2 <= step <= 5:
+            assert "could not tell if you are safe" in " ".join(call.heard)
+
+
+@pytest.mark.parametrize("step", range(10))
+def test_hanging_up_at_any_step_loses_nothing_and_calling_back_goes_on_there(line: Line, step: int) -> None:
+    """Within half an hour the same question; no answer is asked twice."""
+    call = line.call()
+    for keys in ("1", "1", "2", "2", "2", "2", "3#", "2", "3", "1")[:step]:
+        call.press(keys)
+    before = line.record().session
+    call.hang_up()
+    again = line.call()
+    after = line.record().session
+    assert before is not None and after is not None
+    assert (after.state, after.answers) == (before.state, before.answers)
+    assert "9 1 1" in again.heard[0] and again.heard[-1] == call.heard[-1]
+
+
+def test_a_dropped_call_is_finished_by_text(line: Line) -> None:
+    """One conversation: the open question is put in writing, and the answers given on the phone still hold."""
+    call = to_screen_a(line.call())
+    for keys in ("2", "2", "2", "2", "3#"):
+        call.press(keys)
+    call.hang_up()
+    answer = line.stage.sandbox.text_in(PATIENT, "hello?")
+    assert answer[-1].body.startswith("Is it getting worse")
+    assert line.record().session.answers["severity"] == 3  # type: ignore[union-attr]
+
+
+def test_coming_back_after_half_an_hour_asks_the_safety_screens_again(line: Line) -> None:
+    """What was no an hour ago may be yes now; the consent still stands."""
+    call = to_screen_a(line.call())
+    for keys in ("2", "2", "2", "2", "3#"):
+        call.press(keys)
+    call.hang_up()
+    line.stage.clock.advance(3600)
+    assert "First, are you safe?" in " ".join(line.call().heard)
+    session = line.record().session
+    assert session is not None and session.state == "screen_a"
+    assert session.answers == {"language_choice": "en", "consent": "yes"}
+
+
+def test_who_cannot_be_texted_is_told_how_to_book_by_phone(line: Line) -> None:
+    """A hidden number: no link is promised."""
+    call = line.call("anonymous")
+    for keys in ("1", "1", "2", "2", "2", "2", "8#"):
+        call.press(keys)
+    assert "To book your visit, call us at" in " ".join(call.heard)
+    assert "get a text" not in " ".join(call.heard)
+
+
+def test_asking_to_book_by_voice_offers_the_text_again(line: Line) -> None:
+    """After the outcome, from the last question or after a refusal."""
+    call = to_screen_a(line.call())
+    for keys in ("2", "2", "2", "2", "8#", "1"):
+        call.press(keys)
+    call.say("I want to book an appointment")
+    assert "To get a text with a link to book, press 1" in " ".join(call.heard[-2:])
+
+
+# -- a person --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", ["busy", "no-answer", "failed"])
+def test_when_nobody_picks_up_a_call_back_is_promised_and_is_a_task(line: Line, status: str) -> None:
+    """The nurse line is dialled with the clinic's number shown."""
+    line.stage.sandbox.dial_outcomes[NURSE] = status
+    call = line.call()
+    call.press("1")
+    heard = " ".join(call.press("0"))
+    assert "No one could pick up. Our staff will call you back." in heard
+    assert not call.active
+    assert line.tasks().count("person") >= 1
+
+
+def test_out_of_hours_nobody_is_dialled_and_that_is_said(line: Line) -> None:
+    """At night: the promise, the task, and 911 for what cannot wait."""
+    line.stage.clock.advance(11 * 3600)
+    call = line.call()
+    call.press("1")
+    heard = " ".join(call.press("0"))
+    assert "Our office is closed right now" in heard and "9 1 1" in heard
+    assert not call.active
+    assert "person" in line.tasks()
+
+
+@pytest.mark.parametrize("line", [{"VOICEMAIL": "true"}], indirect=True)
+def test_a_message_is_recorded_only_after_a_yes_and_only_its_id_is_kept(line: Line) -> None:
+    """Voicemail is off by default; when it is on, no answer and a no both mean no recording."""
+    line.stage.sandbox.dial_outcomes[NURSE] = "no-answer"
+    call = line.call()
+    call.press("1")
+    assert "To leave a message that is recorded" in " ".join(call.press("0"))
+    call.press("1")
+    assert call.waiting == "record"
+    assert "Our staff will listen" in " ".join(call.record(7, "#"))
+    assert "voicemail" in line.tasks()
+    events = b" ".join(line.store.events(line.patient()))
+    assert re.search(rb'"in": "recording", "sid": "RE[0-9a-f]{32}"', events)
+    assert b"/Recordings/" not in events
+    for refuse in ("2", ""):
+        other = line.call(f"+1713555012{refuse or 5}")
+        other.press("1")
+        other.press("0")
+        heard = other.press(refuse) if refuse else other.silence()
+        assert heard == ["Goodbye."]
+        assert not other.active
+
+
+def test_a_caller_whom_a_nurse_has_taken_over_is_put_through(line: Line) -> None:
+    """The bot asks nothing; an emergency said is still answered."""
+    to_screen_a(line.call()).hang_up()
+    patient, kept = line.patient(), line.record()
+    version = line.store.load(patient, "own").version
+    from dataclasses import replace
+
+    line.store.commit(
+        patient, "own", version, record=to_bytes(replace(kept, owner="nurse")), answer=b"-", now=line.stage.clock()
+    )
+    call = line.call()
+    assert call.waiting == "dial"
+
+
+# -- calls that we place ---------------------------------------------------------------------------------------------
+
+
+def test_a_human_is_asked_whether_it_is_a_good_time_and_then_the_questions_begin(line: Line) -> None:
+    """Who calls, that it is automated, 911, and a key that ends all calls; nothing about why."""
+    line.plan_call()
+    assert line.work() == ["call: done"]
+    (call,) = line.stage.sandbox.ringing(PATIENT)
+    line.stage.sandbox.answer(call, "human")
+    opening = " ".join(call.heard)
+    assert "This is CLS Health with an automated call" in opening and "press 9" in opening
+    assert not re.search(r"pain|visit|doctor's|therap|injury", opening.replace("not a doctor", ""))
+    assert "Are you 18 or older" in " ".join(call.press("1"))
+    call.press("1")
+    assert line.record().session.state == "screen_a"  # type: ignore[union-attr]
+
+
+def test_the_nine_key_ends_all_calls_and_texts(line: Line) -> None:
+    """Opt-out by key; nothing more is sent."""
+    line.plan_call()
+    line.work()
+    (call,) = line.stage.sandbox.ringing(PATIENT)
+    line.stage.sandbox.answer(call, "unknown")
+    assert "We will not text or call you any more" in " ".join(call.press("9"))
+    line.stage.sandbox.settle()
+    assert line.record().opted_out
+    line.work()
+    assert line.texts() == []
+
+
+@pytest.mark.parametrize("found", ["machine_start", "machine_end_beep", "fax"])
+def test_a_machine_hears_a_number_and_no_health_information_and_a_text_follows(line: Line, found: str) -> None:
+    """The message on a machine may be heard by anybody."""
+    line.plan_call()
+    line.work()
+    (call,) = line.stage.sandbox.ringing(PATIENT)
+    line.stage.sandbox.answer(call, found)
+    assert call.heard == [
+        "Hello. This is CLS Health. Please call us back at (7 1 3) 5 5 5, 0 1 0 0. Thank you. Goodbye."
+    ] or (len(call.heard) == 1 and "call us back" in call.heard[0])
+    assert line.work() == ["text: done"]
+    assert "We tried to call you" in line.texts()[0]
+
+
+@pytest.mark.parametrize("status", ["busy", "no-answer", "failed"])
+def test_a_call_that_reaches_nobody_becomes_one_text_or_a_task(line: Line, status: str) -> None:
+    """One text however often the callback comes; a landline cannot be texted, so a person must know."""
+    line.plan_call()
+    line.work()
+    (call,) = line.stage.sandbox.ringing(PATIENT)
+    line.stage.sandbox.decline(call, status)
+    assert line.work() == ["text: done"]
+    assert len(line.texts()) == 1
+    other = "+17135550124"
+    line.plan_call(other, facts=frozenset({"landline"}))
+    line.work()
+    (call,) = line.stage.sandbox.ringing(other)
+    line.stage.sandbox.decline(call, status)
+    assert line.work() == []
+    assert "not_reached" in line.tasks()
+
+
+@pytest.mark.parametrize(
+    ("record", "hours", "done"),
+    [({"opted_out": True}, 0, ["call: done"]), ({}, 11, ["call: put_off"]), ({"unanswered": 2}, 0, ["call: done"])],
+)
+def test_a_call_is_not_placed_after_stop_at_night_or_after_two_silences(
+    line: Line, record: dict[str, object], hours: int, done: list[str]
+) -> None:
+    """The conditions of a text hold for a call, at the moment it would be placed."""
+    line.stage.clock.advance(hours * 3600)
+    line.plan_call(**record)  # type: ignore[arg-type]
+    assert line.work() == done
+    assert line.stage.sandbox.calls == {}
+
+
+# -- bad input -------------------------------------------------------------------------------------------------------
+
+
+def test_odd_input_is_answered_and_never_an_application_error(line: Line) -> None:
+    """Keys beyond the menu, pound alone, endless speech, silence after keys; the question is always put again."""
+    call = to_screen_a(line.call())
+    for odd in (lambda: call.press("7"), lambda: call.press("#"), lambda: call.say("x" * 4096)):
+        heard = odd()
+        assert heard and "application error" not in " ".join(heard)
+    for caller in ("anonymous", "client:someone", "unknown", "+266696687", "+1", ""):
+        other = line.call(caller)
+        assert other.heard and "application error" not in " ".join(other.heard), caller
