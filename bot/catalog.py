@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal
 
 from bot.flow.load import FlowError, Loaded, load_flow
@@ -16,8 +18,9 @@ from bot.turn import Clinic
 FLOWS = Path(__file__).parents[1] / "flows"
 
 
-def load_flows(folder: Path = FLOWS) -> dict[str, Loaded]:
-    """Every flow of the folder by its id. Raises FlowError with every problem of every file."""
+@cache
+def load_flows(folder: Path = FLOWS) -> Mapping[str, Loaded]:
+    """Every flow of the folder by its id, read once. Raises FlowError with every problem of every file."""
     found, problems = [], []
     for path in sorted(folder.glob("*.json")):
         if path.name != "schema.json":
@@ -27,11 +30,12 @@ def load_flows(folder: Path = FLOWS) -> dict[str, Loaded]:
                 problems += error.problems
     if problems:
         raise FlowError(problems)
-    return {loaded.flow.id: loaded for loaded in found}
+    return MappingProxyType({loaded.flow.id: loaded for loaded in found})
 
 
+@cache
 def load_words(folder: Path = FLOWS / "words") -> Words:
-    """The words of every language in flows/words."""
+    """The words of every language in flows/words, read once."""
     return parse_words(word_files(folder))
 
 

@@ -18,61 +18,21 @@ Rules of this file
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from dataclasses import replace
+from typing import Literal
 
 from bot.flow import model
 from bot.flow.guard import UNCLEAR, Answer, Context, Guard
 from bot.flow.inherit import asking, no_input_of, no_match_of
 from bot.flow.load import Loaded
 from bot.reading.model import Expects, Reading
+from bot.session import Effect as Effect
+from bot.session import End as End
+from bot.session import Session as Session
+from bot.session import Step as Step
 
 MAX_HOPS = 50
-End = Literal["listen", "hangup", "dial"]
 ALARMS = ("emergency", "crisis", "urgent")
-
-
-@dataclass(frozen=True, slots=True)
-class Session:
-    """One person's walk through one flow version. *answers* in the order they were given."""
-
-    id: str
-    flow: str
-    flow_hash: str
-    language: str
-    channel: str
-    state: str = ""
-    turn: int = 0
-    answers: Mapping[str, Answer] = field(default_factory=dict)
-    trail: tuple[str, ...] = ()
-    misses: int = 0
-    silences: int = 0
-    outcome: str | None = None
-    disposition: str | None = None
-    rule: str | None = None
-    reason: str | None = None
-    alarm: str | None = None
-    ended: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Effect:
-    """What must happen outside. *kind* is a key of model.Do, or ``silence`` (a timer, *value* in minutes)."""
-
-    kind: str
-    value: Any = None
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """What one turn came to. *say* are text keys in order, all in one message; *values* fill their placeholders."""
-
-    session: Session
-    say: tuple[str, ...] = ()
-    effects: tuple[Effect, ...] = ()
-    end: End = "listen"
-    values: Mapping[str, str] = field(default_factory=dict)
-    handover: tuple[str, str] | None = None
 
 
 class FlowLoopError(RuntimeError):
@@ -93,7 +53,7 @@ def start(loaded: Loaded, session: Session, *, at: str | None = None, greet: boo
     """Begin a walk: enter the initial state of the channel (or *at*) and say the greeting first."""
     flow = loaded.flow
     say = (flow.greeting,) if greet and flow.greeting else ()
-    return _enter(loaded, replace(session, turn=session.turn + 1), at or flow.initial[_channel(session)], say=say)
+    return _enter(loaded, session.but(turn=session.turn + 1), at or flow.initial[_channel(session)], say=say)
 
 
 def begin(loaded: Loaded, session: Session, reading: Reading) -> Step:
@@ -101,9 +61,9 @@ def begin(loaded: Loaded, session: Session, reading: Reading) -> Step:
     event = event_of(reading)
     arm = _arm(loaded, session, event)
     if arm and arm.target:
-        return _event(loaded, replace(session, turn=session.turn + 1), event, arm)
+        return _event(loaded, session.but(turn=session.turn + 1), event, arm)
     if event.startswith("language_"):
-        session = replace(session, language=event.removeprefix("language_"))
+        session = session.but(language=event.removeprefix("language_"))
     step = start(loaded, session)
     if arm is None:
         return step
@@ -112,14 +72,14 @@ def begin(loaded: Loaded, session: Session, reading: Reading) -> Step:
 
 def advance(loaded: Loaded, session: Session, reading: Reading) -> Step:
     """One accepted input. See the rules at the top of this file."""
-    session = replace(session, turn=session.turn + 1)
+    session = session.but(turn=session.turn + 1)
     event = event_of(reading)
     if event in ("restart", "opt_in") and (event == "restart" or session.ended):
         return _again_from_the_top(loaded, session)
     if event == "back":
         return _back(loaded, session)
     if event.startswith("language_"):
-        session = replace(session, language=event.removeprefix("language_"))
+        session = session.but(language=event.removeprefix("language_"))
         return look(loaded, session, first=("lang_switch",) if "lang_switch" in loaded.flow.texts else ())
     if event == "repeat" or (event == "opt_in" and not session.ended):
         return look(loaded, session)
@@ -163,7 +123,7 @@ def resume(loaded: Loaded, session: Session, at: str) -> Step:
         state.store for name in (*again, session.state) if isinstance(state := loaded.states[name], model.Question)
     }
     answers = {name: value for name, value in session.answers.items() if name not in stores}
-    session = replace(session, answers=answers, trail=kept, turn=session.turn + 1, rule=None, reason=None)
+    session = session.but(answers=answers, trail=kept, turn=session.turn + 1, rule=None, reason=None)
     return _wait(loaded, session, at, say=(), effects=())
 
 
@@ -188,7 +148,7 @@ def _channel(session: Session) -> Literal["sms", "voice"]:
 
 def _again_from_the_top(loaded: Loaded, session: Session) -> Step:
     fresh = Session(session.id, session.flow, session.flow_hash, session.language, session.channel, turn=session.turn)
-    step = start(loaded, replace(fresh, turn=session.turn - 1))
+    step = start(loaded, fresh.but(turn=session.turn - 1))
     return replace(step, effects=(Effect("cancel", "follow_ups"), Effect("restarted"), *step.effects))
 
 
@@ -199,7 +159,7 @@ def _back(loaded: Loaded, session: Session) -> Step:
     state = loaded.states[to]
     dropped = {state.store} if isinstance(state, model.Question) else set()
     answers = {name: value for name, value in session.answers.items() if name not in dropped}
-    session = replace(session, answers=answers, trail=session.trail[:-1])
+    session = session.but(answers=answers, trail=session.trail[:-1])
     return _wait(loaded, session, to, say=(), effects=())
 
 
@@ -223,8 +183,8 @@ def _event(loaded: Loaded, session: Session, name: str, arm: model.Event) -> Ste
         after = Step(session, end=_end_of(loaded, session)) if session.ended else look(loaded, session)
         return replace(after, say=(*say, *after.say), effects=effects, values=_values(session))
     if name in ALARMS:
-        session = replace(session, alarm=name, reason=None, rule=None)
-    session = replace(session, rule=arm.rule or session.rule, ended=False)
+        session = session.but(alarm=name, reason=None, rule=None)
+    session = session.but(rule=arm.rule or session.rule, ended=False)
     return _enter(loaded, session, arm.target, say=say, effects=effects)
 
 
@@ -235,8 +195,7 @@ def _end_of(loaded: Loaded, session: Session) -> End:
 
 def _answer(loaded: Loaded, session: Session, value: Answer) -> Step:
     question = _open_question(loaded, session)
-    session = replace(
-        session,
+    session = session.but(
         answers={**session.answers, question.store: value},
         trail=(*session.trail, session.state),
         language=str(value) if question.sets_language else session.language,
@@ -248,13 +207,13 @@ def _miss(loaded: Loaded, session: Session, reading: Reading) -> Step:
     question = _open_question(loaded, session)
     policy = no_match_of(loaded, question)
     if session.misses >= policy.retries:
-        session = replace(session, answers={**session.answers, question.store: UNCLEAR})
-        session = replace(session, trail=(*session.trail, session.state))
-        session = replace(session, rule=policy.rule or session.rule, reason=policy.reason or session.reason)
+        session = session.but(answers={**session.answers, question.store: UNCLEAR})
+        session = session.but(trail=(*session.trail, session.state))
+        session = session.but(rule=policy.rule or session.rule, reason=policy.reason or session.reason)
         return _enter(loaded, session, policy.target)
     suggested = _suggestions(question, reading.suggestions, session.language) if not session.misses else {}
     first = (policy.suggest,) if policy.suggest and len(suggested) == 2 else tuple(policy.say)
-    session = replace(session, misses=session.misses + 1)
+    session = session.but(misses=session.misses + 1)
     return Step(
         session,
         (*first, *asking(loaded, question, _channel(session))),
@@ -268,15 +227,15 @@ def _silence(loaded: Loaded, session: Session) -> Step:
     policy = no_input_of(loaded, question, _channel(session))
     if isinstance(policy, model.SmsSilence):
         if policy.nudge and not session.silences:
-            session = replace(session, silences=1)
+            session = session.but(silences=1)
             return Step(session, (policy.nudge,), _timers(loaded, session), values=_values(session))
         return _enter(loaded, session, policy.target)
     if session.silences >= policy.retries:
-        session = replace(session, rule=policy.rule or session.rule)
+        session = session.but(rule=policy.rule or session.rule)
         if question.takes.strictness == "red_flag":
-            session = replace(session, answers={**session.answers, question.store: UNCLEAR})
+            session = session.but(answers={**session.answers, question.store: UNCLEAR})
         return _enter(loaded, session, policy.target)
-    session = replace(session, silences=session.silences + 1)
+    session = session.but(silences=session.silences + 1)
     return Step(session, (*policy.say, *asking(loaded, question, _channel(session))), values=_values(session))
 
 
@@ -307,14 +266,14 @@ def _enter(
                 return _wait(loaded, session, name, say=say, effects=effects)
             session, name = _pick(session, state.transitions)
         elif isinstance(state, model.Message):
-            session = replace(session, outcome=state.outcome or session.outcome)
+            session = session.but(outcome=state.outcome or session.outcome)
             say, effects = (*say, *state.say), (*effects, *_effects(state.do))
             session, name = _pick(session, state.transitions)
         elif isinstance(state, model.Decision):
             session, name = _decide(loaded, session, state)
         elif isinstance(state, model.Handover):
             effects = (*effects, *_effects(state.do))
-            session = replace(session, state=name)
+            session = session.but(state=name)
             return Step(
                 session, (*say, *state.say), effects, values=_values(session), handover=(state.flow, state.state)
             )
@@ -327,13 +286,12 @@ def _wait(loaded: Loaded, session: Session, name: str, *, say: tuple[str, ...], 
     question = loaded.states[name]
     before = tuple(question.before) if isinstance(question, model.Question) else ()
     ask = asking(loaded, question, _channel(session)) if isinstance(question, model.Question) else ()
-    session = replace(session, state=name, misses=0, silences=0)
+    session = session.but(state=name, misses=0, silences=0)
     return Step(session, (*say, *before, *ask), (*effects, *_timers(loaded, session)), values=_values(session))
 
 
 def _finish(session: Session, name: str, state: model.Final, say: tuple[str, ...], effects: tuple[Effect, ...]) -> Step:
-    session = replace(
-        session,
+    session = session.but(
         state=name,
         misses=0,
         silences=0,
@@ -348,7 +306,7 @@ def _pick(session: Session, arrows: Sequence[model.Arrow]) -> tuple[Session, str
     seen = context(session)
     for arrow in arrows:
         if arrow.guard is None or arrow.guard.decide(seen):
-            moved = replace(session, rule=arrow.rule or session.rule, reason=arrow.reason or session.reason)
+            moved = session.but(rule=arrow.rule or session.rule, reason=arrow.reason or session.reason)
             return moved, arrow.target
     raise FlowLoopError("No transition of a state holds.")
 
@@ -358,12 +316,12 @@ def _decide(loaded: Loaded, session: Session, table: model.Decision) -> tuple[Se
     for rule in table.rules:
         verdict = rule.guard.decide(seen)
         if verdict:
-            return replace(session, rule=rule.id, reason=rule.reason), rule.target
+            return session.but(rule=rule.id, reason=rule.reason), rule.target
         if verdict is None:
             asked = _next_question(loaded, table, rule.guard, session.answers)
             if asked:
                 return session, asked
-    return replace(session, rule=table.otherwise.id, reason=table.otherwise.reason), table.otherwise.target
+    return session.but(rule=table.otherwise.id, reason=table.otherwise.reason), table.otherwise.target
 
 
 def _next_question(loaded: Loaded, table: model.Decision, guard: Guard, answers: Mapping[str, Answer]) -> str | None:

@@ -6,6 +6,7 @@ from these classes (``python -m bot schema``); unknown keys are errors everywher
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator, WithJsonSchema
@@ -44,6 +45,7 @@ class Part(BaseModel):
 # -- answers ---------------------------------------------------------------------------------------------------------
 
 
+@cache
 def minutes(duration: str) -> int:
     """PT30M -> 30, PT24H -> 1440, P7D -> 10080."""
     number = int("".join(char for char in duration if char.isdigit()))
