@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +12,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from bot.catalog import load_flows
 from bot.followups import Office, carry_out
+from bot.proof.texts import advice
 from bot.record import Consent, Record, from_bytes, to_bytes
 from bot.reports import Reports
 from bot.sandbox.player import Call
@@ -20,6 +23,7 @@ from bot.store import Effect
 from bot.store.store import Store
 from bot.web import create_app
 from bot.wiring import App, put_together
+from tests.sandbox_browser import BINARY, Browser
 from tests.sandbox_stage import ACCOUNT, OURS, PATIENT, TOKEN, Stage
 
 NURSE = "+17135550111"
@@ -431,6 +435,12 @@ def test_a_call_is_not_placed_after_stop_at_night_or_after_two_silences(
     assert line.stage.sandbox.calls == {}
 
 
+def test_every_prompt_is_said_in_twenty_seconds() -> None:
+    """At 165 words a minute, the keys included; a longer one is listed by the flow check."""
+    for name in ("triage", "call"):
+        assert [said for _, said in advice(load_flows()[name]) if " to say" in said] == []
+
+
 # -- bad input -------------------------------------------------------------------------------------------------------
 
 
@@ -445,3 +455,37 @@ def test_odd_input_is_answered_and_never_an_application_error(line: Line) -> Non
         other = line.call(caller)
         assert other.heard, caller
         assert "application error" not in " ".join(other.heard), caller
+
+
+# -- as a visitor sees it --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(BINARY is None, reason="there is no Chromium here; apt-get install chromium")
+def test_a_call_on_the_phone_page_by_keypad_and_by_speech(line: Line, tmp_path: Path) -> None:
+    """The picture in the README is this call."""
+    browser = Browser(tmp_path / "chromium")
+    try:
+        browser.size(1000, 1100)
+        browser.open(f"http://127.0.0.1:{line.stage.port}/")
+        browser.click("[data-language=en]")
+        browser.click("#tab-call")
+        browser.click("#ring")
+        for said in ("1", "1", "no", "no, none of them", "2", "no", "4#"):
+            seen = browser.run("document.querySelectorAll('#heard .bubble').length")
+            browser.until("document.querySelector('#line').textContent.includes('Listening')")
+            if said[0].isdigit():
+                browser.run("document.querySelector('#heard').focus()")
+                for key in said:
+                    browser.key(key)
+            else:
+                browser.type("#speech", said)
+                browser.key("Enter")
+            browser.until(f"document.querySelectorAll('#heard .bubble').length > {seen} + 1")
+        browser.until("document.querySelector('#heard').textContent.includes('getting worse')")
+        browser.until("document.getAnimations().length === 0")
+        if folder := os.environ.get("PHONE_PICTURES"):
+            browser.screenshot(Path(folder) / "call.png")
+        assert browser.errors == []
+    finally:
+        browser.close()

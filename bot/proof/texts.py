@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from bot import prompts, wording
 from bot.engine import Step
 from bot.flow import model
+from bot.flow.inherit import asking
 from bot.flow.invariant import Lengths, NoClaim, Unasked
 from bot.flow.load import Loaded, base_hash, texts_used
 from bot.flow.positions import Path
@@ -194,8 +195,23 @@ def advice(loaded: Loaded) -> Iterator[Said]:
         if language == "es" and grade < EASE_ES:
             yield path, f"The text {key!r} has reading ease {grade:.0f} (Fernandez-Huerta); at least {EASE_ES:.0f}."
     for name, state in loaded.flow.states.items():
+        if isinstance(state, model.Question):
+            yield from _long_prompts(loaded, name, state)
         if isinstance(state, model.Question) and len(state.takes.options) > MAX_MENU:
             yield ("states", name, "takes"), f"{len(state.takes.options)} choices are more than a caller keeps in mind."
+
+
+def _long_prompts(loaded: Loaded, name: str, state: model.Question) -> Iterator[Said]:
+    """A question and what is said after it, as one breath of a call."""
+    for language in loaded.flow.languages if "voice" in loaded.flow.channels else ():
+        keys = asking(loaded, state, "voice")
+        words = " ".join(prompts.wording_of(loaded, key, language, "voice") or "" for key in keys).split()
+        seconds = len(words) / WORDS_A_MINUTE * 60
+        if len(keys) > 1 and seconds > MAX_SPOKEN:
+            yield (
+                ("states", name),
+                f"This question takes {seconds:.0f} s to say in {language!r}; at most {MAX_SPOKEN:.0f}.",
+            )
 
 
 def reading_grade(text: str, language: str) -> float:
