@@ -294,6 +294,17 @@ def test_asking_to_book_by_voice_offers_the_text_again(line: Line) -> None:
     assert "To get a text with a link to book, press 1" in " ".join(call.heard[-2:])
 
 
+def test_a_key_pressed_for_an_older_question_reads_the_open_one_again(line: Line) -> None:
+    """Two lines of one caller: what was meant for the question before is never taken for this one."""
+    first = to_screen_a(line.call())
+    second = line.call()
+    first.press("2")
+    assert "is it new?" in " ".join(second.press("1"))
+    session = line.record().session
+    assert session is not None
+    assert (session.state, session.outcome) == ("screen_b", None)
+
+
 # -- a person --------------------------------------------------------------------------------------------------------
 
 

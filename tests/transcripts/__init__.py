@@ -1,13 +1,15 @@
 """Conversations that read like conversations.
 
-A file: ``# what it shows``, ``language en|es``, then ``> said`` by the patient, ``< words`` the answer must have in this
-order (``< -`` = no answer), and ``= state [outcome rule]`` where the walk then stands (``-`` = none). ``> ~`` is silence.
+A file: ``# what it shows``, ``language en|es``, ``channel sms|dtmf|speech``, then ``> said`` by the patient, ``< words``
+the answer must have in this order (``< -`` = no answer), and ``= state [outcome rule]`` where the walk then stands (``-`` =
+none). ``> ~`` is silence; on a call the first one begins it.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Literal
 
 FOLDER = Path(__file__).parent
 
@@ -29,6 +31,7 @@ class Transcript:
     name: str
     language: str
     exchanges: list[Exchange]
+    channel: Literal["sms", "dtmf", "speech"] = "sms"
 
 
 def transcripts() -> list[Transcript]:
@@ -38,6 +41,7 @@ def transcripts() -> list[Transcript]:
 
 def _read(path: Path) -> Transcript:
     language, exchanges = "en", []
+    channel: Any = "sms"
     for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
         mark, _, rest = line.partition(" ")
         if mark == ">":
@@ -48,9 +52,11 @@ def _read(path: Path) -> Transcript:
             exchanges[-1].stands = rest.split()
         elif mark == "language":
             language = rest
+        elif mark == "channel":
+            channel = rest
         elif line and mark != "#":
             raise ValueError(f"{path.name}:{number} starts with none of > < = # language")
-    return Transcript(path.stem, language, exchanges)
+    return Transcript(path.stem, language, exchanges, channel)
 
 
 def check(transcript: Transcript, exchange: Exchange, answer: str | None, stands: tuple[str | None, ...]) -> None:
