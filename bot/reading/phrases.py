@@ -1,18 +1,18 @@
-"""Phrases of the word files -> a matcher over words. Set-based, so no phrase and no input can make it backtrack.
+"""Phrases of the word files -> a matcher over words. An automaton, so no phrase and no input can make it backtrack.
 
 In a phrase: ``(a|b c)`` alternatives, ``[a]`` may be missing, ``*`` up to three words of anything, ``word~`` any word that
-begins so, ``##`` two or more digits. Every phrase of a tag is tried only where its first word stands.
+begins so, ``##`` two or more digits.
 """
 
 from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 GAP = 3
-Ends = frozenset[int]
+STATES, WORDS = 20_000, 5_000  # kept at most: states of the automaton, and words per state
 _PIECE = re.compile(r"\(|\)|\[|\]|\||\*|[^\s()\[\]|*]+")
 
 
@@ -28,48 +28,6 @@ class Node:
     kind: str
     text: str = ""
     parts: tuple[Node, ...] = ()
-
-    def ends(self, words: Sequence[str], starts: Iterable[int]) -> set[int]:
-        """Every position at which this node can end when it starts at one of *starts*."""
-        if self.kind == "seq":
-            at = set(starts)
-            for part in self.parts:
-                if not at:
-                    return at
-                at = part.ends(words, at)
-            return at
-        if self.kind == "alt":
-            return set().union(*(part.ends(words, starts) for part in self.parts))
-        if self.kind == "maybe":
-            return {*starts, *self.parts[0].ends(words, starts)}
-        if self.kind == "gap":
-            return {end for start in starts for end in range(start, min(len(words), start + GAP) + 1)}
-        return {start + 1 for start in starts if start < len(words) and self._fits(words[start])}
-
-    def _fits(self, word: str) -> bool:
-        if self.kind == "word":
-            return word == self.text
-        if self.kind == "begins":
-            return word.startswith(self.text)
-        return word.startswith(self.text) and word.isdecimal() and len(word) >= 2
-
-    def firsts(self) -> Iterator[tuple[str, str]]:
-        """What a match can begin with: (kind, text) of leaves; ("any", "") when with anything or nothing."""
-        if self.kind == "seq":
-            for part in self.parts:
-                yield from (one for one in part.firsts() if one[0] != "nothing")
-                if not any(one[0] == "nothing" for one in part.firsts()):
-                    return
-            yield "nothing", ""
-        elif self.kind in ("alt", "maybe"):
-            for part in self.parts:
-                yield from part.firsts()
-            if self.kind == "maybe":
-                yield "nothing", ""
-        elif self.kind == "gap":
-            raise PhraseError("A phrase cannot begin with *.")
-        else:
-            yield self.kind, self.text
 
 
 def parse_phrase(text: str) -> Node:
@@ -112,38 +70,140 @@ def _leaf(piece: str) -> Node:
 
 
 class Matcher:
-    """Many phrases, each with a tag."""
+    """Many phrases, each with a tag, as one automaton over words whose states are made when they are first reached.
+
+    From every word one walk starts; a walk ends where no phrase can go on. So an input of n words costs n times the
+    longest phrase at most, whatever it says (before: 0.5 ms for "no", 127 ms for 1,600 bad characters; now 3 us, 1 ms).
+    """
 
     def __init__(self, phrases: Iterable[tuple[str, str]]) -> None:
-        self._by_word: dict[str, list[tuple[str, Node]]] = defaultdict(list)
-        self._by_start: dict[str, list[tuple[str, str, Node]]] = defaultdict(list)
-        self._digits: list[tuple[str, Node]] = []
+        self._net = _Net()
+        first: set[int] = set()
         for tag, text in phrases:
             node = parse_phrase(text)
-            for kind, first in set(node.firsts()):
-                if kind == "word":
-                    self._by_word[first].append((tag, node))
-                elif kind == "begins":
-                    self._by_start[first[:2]].append((first, tag, node))
-                elif kind == "digits":
-                    self._digits.append((tag, node))
+            entry = self._net.build(node, frozenset({self._net.leaf("accept", tag, frozenset())}))
+            if any(self._net.kinds[one] == "gap" for one in entry):
+                raise PhraseError(f"The phrase {text!r} begins with *.")
+            first |= entry
+        self._net.first = self._start = self._net.state(frozenset(first))
+        for word in self._start.words:  # so that no patient waits for it
+            self._net.step(self._start, word)
 
     def find(self, words: Sequence[str]) -> list[tuple[str, int, int]]:
         """Every (tag, start, end), the longest for each tag and start."""
         found: dict[tuple[str, int], int] = {}
-        for at, word in enumerate(words):
-            for tag, node in self._candidates(word):
-                ends = node.ends(words, (at,))
-                if ends:
-                    end = max(ends)
-                    if end > at and end > found.get((tag, at), at):
-                        found[tag, at] = end
-        return [(tag, start, end) for (tag, start), end in found.items()]
+        many, step, start = len(words), self._net.step, self._start
+        for at in range(many):
+            state, end = step(start, words[at]), at + 1
+            while state is not None:
+                for tag in state.tags:
+                    found[tag, at] = end
+                if end == many:
+                    break
+                state, end = step(state, words[end]), end + 1
+        return [(tag, begin, end) for (tag, begin), end in found.items()]
 
-    def _candidates(self, word: str) -> Iterator[tuple[str, Node]]:
-        yield from self._by_word.get(word, ())
-        for first, tag, node in self._by_start.get(word[:2], ()):
-            if word.startswith(first):
-                yield tag, node
-        if word.isdecimal():
-            yield from self._digits
+
+class _State:
+    """A set of places in phrases. *words*, *begins* (by their first two letters), *digits*, *gap*: what leads where;
+    *go*: where words led so far."""
+
+    __slots__ = ("begins", "digits", "gap", "go", "plain", "tags", "words")
+
+    def __init__(self) -> None:
+        self.tags: tuple[str, ...] = ()
+        self.words: dict[str, frozenset[int]] = {}
+        self.begins: dict[str, list[tuple[str, frozenset[int]]]] = {}
+        self.digits: list[tuple[str, frozenset[int]]] = []
+        self.gap: frozenset[int] = frozenset()
+        self.plain = True
+        self.go: dict[str, _State] = {}
+
+
+class _Net:
+    """Places in phrases, and the states of places reached so far. Equal tails of phrases are one."""
+
+    def __init__(self) -> None:
+        self.kinds: list[str] = []
+        self.texts: list[str] = []
+        self.nexts: list[frozenset[int]] = []
+        self._known: dict[tuple[str, str, frozenset[int]], int] = {}
+        self._states: dict[frozenset[int], _State] = {}
+        self.first = _State()
+
+    def leaf(self, kind: str, text: str, after: frozenset[int]) -> int:
+        key = (kind, text, after)
+        if key not in self._known:
+            self._known[key] = len(self.kinds)
+            self.kinds.append(kind)
+            self.texts.append(text)
+            self.nexts.append(after)
+        return self._known[key]
+
+    def build(self, node: Node, after: frozenset[int]) -> frozenset[int]:
+        """Where *node* begins when *after* follows it."""
+        if node.kind == "seq":
+            for part in reversed(node.parts):
+                after = self.build(part, after)
+            return after
+        if node.kind == "alt":
+            return frozenset().union(*(self.build(part, after) for part in node.parts))
+        if node.kind == "maybe":
+            return after | self.build(node.parts[0], after)
+        if node.kind == "gap":
+            inside = after
+            for _ in range(GAP):
+                inside = after | {self.leaf("gap", "", inside)}
+            return inside
+        return frozenset({self.leaf(node.kind, node.text, after)})
+
+    def state(self, places: frozenset[int]) -> _State:
+        found = self._states.get(places)
+        if found is None:
+            if len(self._states) >= STATES:
+                # Odd input must not fill memory; what is needed is made again.
+                for state in (self.first, *self._states.values()):
+                    state.go.clear()
+                self._states.clear()
+            found = self._states[places] = self._made(places)
+        return found
+
+    def _made(self, places: frozenset[int]) -> _State:
+        state, words = _State(), defaultdict[str, set[int]](set)
+        tags, gap = [], set[int]()
+        for place in places:
+            kind, text, after = self.kinds[place], self.texts[place], self.nexts[place]
+            if kind == "word":
+                words[text] |= after
+            elif kind == "accept":
+                tags.append(text)
+            elif kind == "begins":
+                state.begins.setdefault(text[:2], []).append((text, after))
+            elif kind == "digits":
+                state.digits.append((text, after))
+            else:
+                gap |= after
+        state.tags, state.gap = tuple(dict.fromkeys(tags)), frozenset(gap)
+        state.words = {word: frozenset(after) for word, after in words.items()}
+        state.plain = not (state.begins or state.digits or gap)
+        return state
+
+    def step(self, state: _State, word: str) -> _State | None:
+        """Where *word* leads, or None."""
+        to = state.go.get(word)
+        if to is not None or (state.plain and word not in state.words):
+            return to
+        places = set(state.words.get(word, ())) | state.gap
+        for text, after in state.begins.get(word[:2], ()):
+            if word.startswith(text):
+                places |= after
+        if word.isdecimal() and len(word) >= 2:
+            for text, after in state.digits:
+                if word.startswith(text):
+                    places |= after
+        if not places:
+            return None
+        to = self.state(frozenset(places))
+        if len(state.go) < WORDS:
+            state.go[word] = to
+        return to

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate
 
 from bot.reading.text import Text, fold, is_strong, split
 from bot.reading.words import Words
 
-BREAKS = frozenset({"but", "pero", "aunque", "except", "excepto", "although", "however", "sino", "though", "and", "y"})
+MENTIONS = 60  # symptoms judged one by one; whoever names more of them in one text has them, as far as we go
 # After a "no" these begin a statement of its own: "no my chest hurts" denies nothing.
 SUBJECTS = frozenset(
     {"i", "im", "my", "me", "it", "mi", "yo", "its", "theres", "tengo", "estoy", "siento", "just", "only", "traigo", "ando",
@@ -88,13 +89,40 @@ class Utterance:
 
     def clause(self, at: int) -> tuple[int, int]:
         """The clause around word *at*: from a hard stop or "but" to the next."""
-        start = at
-        while start > 0 and not is_strong(self.text.before[start]) and self.words[start - 1] not in ("but", "pero"):
-            start -= 1
-        end = at + 1
-        while end < len(self.words) and not is_strong(self.text.before[end]) and self.words[end] not in ("but", "pero"):
-            end += 1
-        return start, end
+        return self._clauses[at]
+
+    @cached_property
+    def _clauses(self) -> list[tuple[int, int]]:
+        words, before = self.words, self.text.before
+        found: list[tuple[int, int]] = []
+        start = 0
+        for end in range(1, len(words) + 1):
+            # "but" closes the clause before it and stands alone at the head of what follows it.
+            if (
+                end == len(words)
+                or is_strong(before[end])
+                or words[end] in ("but", "pero")
+                or words[end - 1] in ("but", "pero")
+            ):
+                found += [(start, end)] * (end - start)
+                start = end
+        return found
+
+    def _sums(self, marked: list[bool]) -> list[int]:
+        """How many of the first n are marked."""
+        return [0, *accumulate(marked)]
+
+    @cached_property
+    def _commas(self) -> list[int]:
+        return self._sums(["," in gap for gap in self.text.before])
+
+    @cached_property
+    def _subjects(self) -> list[int]:
+        return self._sums([word in SUBJECTS for word in self.words])
+
+    @cached_property
+    def _breaks(self) -> list[int]:
+        return self._sums([word in SUBJECTS or word in ("but", "pero") for word in self.words])
 
     def _in(self, tag: str, start: int, end: int) -> bool:
         return any(start <= s and e <= end for s, e in self.spans.get(tag, ()))
@@ -102,11 +130,12 @@ class Utterance:
     @cached_property
     def symptoms(self) -> list[Symptom]:
         """Every symptom that is mentioned, with how."""
-        found = []
+        found: list[tuple[str, int, int]] = []
         for tag, spans in self.spans.items():
             if tag.startswith("symptoms:"):
-                found += [Symptom(tag[9:], s, e, self._how(tag[9:], s, e)) for s, e in spans]
-        return found
+                found += [(tag[9:], s, e) for s, e in spans]
+        judged = [Symptom(*one, self._how(*one)) for one in found[:MENTIONS]]
+        return judged + [Symptom(*one, "said") for one in found[MENTIONS:]]
 
     def said(self) -> list[Symptom]:
         """Symptoms that the patient has now, as far as the words go."""
@@ -154,13 +183,14 @@ class Utterance:
         for s, e in self.spans.get("negator", ()):
             if not first <= s < start or e > start:
                 continue
-            between = self.words[e:start]
-            comma = any("," in self.text.before[at] for at in range(e, start + 1))
-            if self.words[s] in ("no", "nope", "nah", "nop") and (comma or (between and between[0] in SUBJECTS)):
-                if comma and not (between and set(between) & SUBJECTS) and "," not in self.text.before[e]:
+            between = start - e
+            comma = self._commas[start + 1] > self._commas[e]
+            if self.words[s] in ("no", "nope", "nah", "nop") and (comma or (between and self.words[e] in SUBJECTS)):
+                own = self._subjects[start] > self._subjects[e]
+                if comma and not own and "," not in self.text.before[e]:
                     return True
                 continue
-            if len(between) <= (12 if comma else 6) and not (SUBJECTS | {"but", "pero"}) & set(between[1:]):
+            if between <= (12 if comma else 6) and self._breaks[start] == self._breaks[min(e + 1, start)]:
                 return True
         return False
 
