@@ -1,148 +1,24 @@
-"""Answers to a question: yes or no, 0 to 10, one of a list. When in doubt: unclear. Pure; the words are data."""
+"""A rating from 0 to 10, and one option of a list. When in doubt: unclear. Pure; the words are data."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from math import floor
 
 from bot.reading.model import UNCLEAR
-from bot.reading.signals import is_child
 from bot.reading.utterance import Utterance
+from bot.reading.yes_no import Found, segments
 
-Found = tuple[str | int, str]
-LONG = 9  # words that mean something else beside a "no": then it is a story, and a story needs a second look
-CATEGORIES = ("hedge", "none_all", "except", "no", "yes")
+TURNS = frozenset({"just", "only", "solo", "puro", "pura", "nomas", "but", "pero", "sino", "rather", "mas", "more"})
 # A number behind one of these counts or names something: "my 2 knees", "since 3", "at 4".
 NOT_RATED = frozenset({"my", "mis", "age", "l", "c", "since", "en", "in", "hace", "desde", "type", "these", "estas", "estos",
                        "ft", "foot"})  # fmt: skip
-# Good enough for "may we start", not for "do you have chest pain".
-WEAK_YES = frozenset({"ok", "okay", "okey", "fine", "right", "alright", "bueno", "va", "vale", "sale", "k", "kk", "i can", "i will",
-                      "thats fine", "sure", "esta bien", "ta bien", "perfecto", "listo", "ya", "ready", "good to go"})  # fmt: skip
-# "Which of these?" - "one of them": yes to a list, nothing to a plain question.
-SOME_OF_A_LIST = frozenset({"uno", "una", "algunos", "algunas", "varios", "varias"})
-NOT_NOW = frozenset({"today", "yet", "now", "lately", "ahorita", "todavia", "aun", "ahora"})
-SOFT_EXCEPT = frozenset({"but", "just", "only", "pero", "solo", "nomas", "solamente", "though", "well", "although", "aunque",
-                         "unicamente", "however"})  # fmt: skip
-
-
-def _segments(heard: Utterance) -> tuple[list[tuple[str, int, int]], list[str]]:
-    """The words cut, longest first, into yes, no, none of them, hedges and exceptions; and what is left over."""
-    by_start: dict[int, tuple[int, str]] = {}
-    for rank, name in enumerate(CATEGORIES):
-        for start, end in heard.spans.get(name, ()):
-            if heard.words[start:end] == ["y"] and start > 0:
-                continue  # first it may be a yes, in a sentence it is the Spanish "and"
-            best = by_start.get(start)
-            if best is None or (end, -rank) > (best[0], -CATEGORIES.index(best[1])):
-                by_start[start] = (end, name)
-    parts, rest, at = [], [], 0
-    fillers = {at for start, end in heard.spans.get("fillers", ()) for at in range(start, end)}
-    while at < len(heard.words):
-        if at in by_start:
-            end, name = by_start[at]
-            parts.append((name, at, end))
-            at = end
-        else:
-            if at not in fillers:
-                rest.append(heard.words[at])
-            at += 1
-    return parts, rest
-
-
-def yes_no(heard: Utterance, strictness: str) -> Found:
-    """yes | no | unclear. *strictness*: general < red_flag < consent."""
-    if heard.quoted or not heard.words:
-        return UNCLEAR, "nothing that answers"
-    if strictness == "consent" and is_child(heard):
-        return "no", "under 18"
-    parts, rest = _segments(heard)
-    if strictness != "red_flag":
-        parts = [one for one in parts if one[0] != "yes" or heard.words[one[1]] not in SOME_OF_A_LIST]
-    kinds = [name for name, _, _ in parts]
-    question = "?" in heard.raw or "¿" in heard.raw
-    if strictness == "red_flag":
-        return _red_flag(heard, parts, rest, question)
-    if "hedge" in kinds:
-        return UNCLEAR, "a hedge is no answer"
-    yes, no = "yes" in kinds, "no" in kinds or "none_all" in kinds
-    if yes and no:
-        return _both_said(parts)
-    if question and len(heard.words) > 1:
-        return UNCLEAR, "a question, not an answer"
-    if yes and len(rest) <= LONG:
-        loose = strictness == "consent" and heard.words in (["k"], ["kk"], ["1"], ["right"])
-        return (UNCLEAR, "too little for a consent") if loose else ("yes", "says yes")
-    if no and len(rest) <= LONG + 3:
-        return "no", "says no"
-    return UNCLEAR, "neither yes nor no"
-
-
-def _both_said(parts: Sequence[tuple[str, int, int]]) -> Found:
-    return UNCLEAR, "says both yes and no"
-
-
-def _red_flag(heard: Utterance, parts: list[tuple[str, int, int]], rest: list[str], question: bool) -> Found:
-    said = heard.said()
-    # What is part of the symptom's own words ("no puedo orinar", "hot n red") is no answer beside it.
-    kinds = [name for name, s, e in parts if not any(one.start < e and s < one.end for one in said)]
-    yes = any(name == "yes" and " ".join(heard.words[s:e]) not in WEAK_YES for name, s, e in parts)
-    none_all = "none_all" in kinds
-    no = "no" in kinds or none_all
-    mentioned = [one for one in heard.symptoms if one.how != "figure"]
-    if said and ("hedge" in kinds or no):
-        return UNCLEAR, "a listed symptom, and a doubt or a no beside it"
-    if said:
-        return "yes", f"a listed symptom is said: {said[0].topic}"
-    if "hedge" in kinds:
-        return UNCLEAR, "a hedge is never an answer to a red-flag question"
-    if yes:
-        return _both_said(parts) if no else (UNCLEAR, "asks back") if question else ("yes", "says yes")
-    if question:
-        return UNCLEAR, "asks back"
-    if no:
-        return _red_flag_no(heard, parts, rest, none_all, bool(mentioned))
-    return UNCLEAR, "neither yes nor no"
-
-
-def _red_flag_no(
-    heard: Utterance, parts: list[tuple[str, int, int]], rest: list[str], none_all: bool, mentioned: bool
-) -> Found:
-    excepts = [heard.words[start] for name, start, _ in parts if name == "except"]
-    if any(word not in SOFT_EXCEPT for word in excepts):
-        return UNCLEAR, "a no with an exception"
-    if none_all:
-        return ("no", "none of the list") if len(rest) <= LONG * 2 else (UNCLEAR, "a long story beside the no")
-    nos = [(start, end) for name, start, end in parts if name == "no"]
-    own_no = any(
-        not _denies_a_symptom(heard, start, end) and not _part_of_a_sentence(heard, start, end) for start, end in nos
-    )
-    if not own_no:
-        return UNCLEAR, "a denial of something else than the whole list"
-    if any(word in NOT_NOW for start, end in nos for word in heard.words[start:end]):
-        return UNCLEAR, "a no for now only"
-    if mentioned or heard.has("past") or heard.has("third"):
-        return UNCLEAR, "a no, and a symptom of another time or person beside it"
-    if len(rest) > (LONG if not excepts else LONG - 3):
-        return UNCLEAR, "a long story beside the no"
-    return "no", "says no"
-
-
-def _part_of_a_sentence(heard: Utterance, start: int, end: int) -> bool:
-    """A bare "no" that goes on without a pause into another word negates that word ("no puedo caminar", "no problem")."""
-    if end >= len(heard.words) or heard.text.before[end]:
-        return False
-    covered = {
-        at
-        for tag in ("fillers", "no", "none_all", "except", "yes")
-        for s, e in heard.spans.get(tag, ())
-        for at in range(s, e)
-    }
-    return end not in covered
-
-
-def _denies_a_symptom(heard: Utterance, start: int, end: int) -> bool:
-    return any(start <= one.start <= end + 4 and one.how == "denied" for one in heard.symptoms)
-
+FRAME = frozenset({"to", "a", "and", "y", "through", "thru", "al", "hasta"})
+TEN, BEYOND = ("10", "ten", "diez"), 99.0
+STANDS = frozenset(
+    {"ando", "estoy", "esta", "anda", "quedo", "sigue", "sigo", "va", "voy", "empezo", "comenzo", "dejalo"}
+)
 
 # -- 0 to 10 ---------------------------------------------------------------------------------------------------------
 
@@ -153,7 +29,9 @@ def scale(heard: Utterance, channel: str) -> Found:
         return UNCLEAR, "nothing that answers"
     if channel == "speech" and len(heard.words) == 1 and heard.words[0] in heard.lexicon.homophones:
         return heard.lexicon.homophones[heard.words[0]], "heard as a number word"
-    numbers = _ratings(heard)
+    numbers = _without_frame(heard, _ratings(heard))
+    if _asks_about_the_scale(heard):
+        return UNCLEAR, "asks about the scale"
     if any(value > 10 or value < 0 for _, value in numbers):
         return UNCLEAR, "out of the scale"
     if not numbers:
@@ -171,6 +49,22 @@ def scale(heard: Utterance, channel: str) -> Found:
     return floor(value + 0.5), "a rating"
 
 
+def _without_frame(heard: Utterance, numbers: list[tuple[int, float]]) -> list[tuple[int, float]]:
+    """Without the two ends of "on a scale of 0 to 10": they name the scale and rate nothing."""
+    for (low_at, low), (high_at, high) in itertools.pairwise(numbers):
+        joined = high_at - low_at == 1 or (high_at - low_at == 2 and heard.words[low_at + 1] in FRAME)
+        if low in (0, 1) and high == 10 and joined and heard.words[low_at + 1 : low_at + 2] != ["or"]:
+            return [one for one in numbers if one[0] not in (low_at, high_at)]
+    return numbers
+
+
+def _asks_about_the_scale(heard: Utterance) -> bool:
+    """ "What does 10 mean", "is 10 the worst?": a question that rates nothing."""
+    first = heard.words[0]
+    asks = "?" in heard.raw and first in ("is", "does", "que", "es", "cual") and heard.raw.rstrip().endswith("?")
+    return asks or first in ("what", "whats") or heard.words[:2] == ["que", "significa"]
+
+
 def _ratings(heard: Utterance) -> list[tuple[int, float]]:
     found: list[tuple[int, float]] = []
     words, skip = heard.words, -1
@@ -183,15 +77,21 @@ def _ratings(heard: Utterance) -> list[tuple[int, float]]:
             value, end = value + 0.5, end + 1
         if words[end : end + 3] == ["and", "a", "half"] or words[end : end + 2] in (["y", "medio"], ["y", "media"]):
             value, end = value + 0.5, end + (3 if words[end] == "and" else 2)
+        if at > 0 and "half" in words[max(0, at - 2) : at] and (words[at - 1] == "half" or words[at - 1] == "a"):
+            value /= 2
         out = _out_of(heard, end)
         if out:
             skip = out
-            found.append((at, value))
+            found.append((at, value if words[out] in TEN else BEYOND))
             continue
         if (
             _quantity(heard, at, end)
             or _negated(heard, at)
-            or (word in ("one", "un", "una", "uno", "oh") and len(words) > 3)
+            or (
+                word in ("one", "un", "una", "uno", "oh")
+                and len(words) > 3
+                and words[at - 1 : at] not in (["un"], ["a"])
+            )
         ):
             continue
         found.append((at, value))
@@ -208,16 +108,19 @@ def _number(heard: Utterance, at: int) -> float | None:
             return float(digits) if word.endswith(("ish", "sh")) and digits.isdecimal() else None
     if word.endswith("ish") and word[:-3] in heard.lexicon.numbers:
         return heard.lexicon.numbers[word[:-3]]
+    if word not in heard.lexicon.numbers and len(word) > 3 and word[-1] == word[-2]:
+        word = word[:-1]
     return heard.lexicon.numbers.get(word)
 
 
 def _out_of(heard: Utterance, at: int) -> int | None:
-    """ "7/10", "7 out of 10", "7 de 10": where the ten stands."""
+    """ "7/10", "7 out of 10", "7 de 10": where the ten stands, or the end of another scale ("2 of 5")."""
     words = heard.words
-    if at < len(words) and "/" in heard.text.before[at] and words[at] in ("10", "ten", "diez"):
+    if at < len(words) and "/" in heard.text.before[at] and words[at] in TEN:
         return at
     for start, end in heard.spans.get("outof", ()):
-        if start == at and end < len(words) and words[end] in ("10", "ten", "diez"):
+        other = end < len(words) and words[end].isdecimal() and words[start] in ("out", "outta", "of", "de")
+        if start == at and end < len(words) and (words[end] in TEN or other):
             return end
     return None
 
@@ -226,6 +129,8 @@ def _quantity(heard: Utterance, at: int, end: int) -> bool:
     if any(start == end for start, _ in heard.spans.get("units", ())):
         return True
     previous = heard.words[at - 1] if at else ""
+    if previous == "en" and at > 1 and heard.words[at - 2] in STANDS:
+        return False
     if previous in NOT_RATED:
         return True
     if previous == "at" and at > 1 and heard.words[at - 2] in ("there", "me", "up", "you", "appt", "appointment"):
@@ -248,7 +153,10 @@ def _negated(heard: Utterance, at: int) -> bool:
 
 
 def _then(heard: Utterance, at: int) -> bool:
-    """The number belongs to another time: the nearest time word before it (or right after it) says so."""
+    """The number belongs to another time: the nearest time word before it (or right after it) says so. Of "from 4 to 7"
+    the second is now."""
+    if at > 1 and heard.words[at - 1] in ("to", "a") and _number(heard, at - 2) is not None:
+        return False
     nearest: tuple[int, str] | None = None
     for tag in ("was", "is"):
         for _start, end in heard.spans.get(tag, ()):
@@ -273,8 +181,11 @@ def choice(heard: Utterance, options: Sequence[str]) -> tuple[str, str, tuple[st
         return picked[0], "by its number", ()
     if "both" in options and set(options) & {"relief", "rehab"}:
         pool = set(picked) | set(named)
-        if "both" in pool or ("rehab" in pool and pool & {"relief"}) or (len(picked) >= 2 and "rehab" in picked):
-            return "both", "pain care and rehab", ()
+        if "both" in pool or {"rehab", "relief"} <= pool:
+            doubt = len(picked) > 1 and (heard.has("negator") or heard.has("no") or heard.has("correct"))
+            return (UNCLEAR, "takes one back", tuple(picked[:2])) if doubt else ("both", "pain care and rehab", ())
+    if picked and named and "keep" in options and len(heard.words) > 2:
+        picked = []  # the number is an hour
     if picked and named and len(picked) == 1 and not set(picked) & set(named):
         short = len(heard.words) <= 2
         return (
@@ -282,7 +193,7 @@ def choice(heard: Utterance, options: Sequence[str]) -> tuple[str, str, tuple[st
         )
     if len(picked) > 1:
         return UNCLEAR, "more than one number", tuple(picked[:2])
-    if "unknown" in options and not named and _segments(heard)[0][:1] and _segments(heard)[0][0][0] == "hedge":
+    if "unknown" in options and not named and segments(heard)[0][:1] and segments(heard)[0][0][0] == "hedge":
         return "unknown", "does not know", ()
     if len(named) == 1 or (len(named) > 1 and _only_now(heard, options)):
         return (_only_now(heard, options) or named[0]), "by its words", ()
@@ -301,7 +212,7 @@ def _by_place(heard: Utterance, options: Sequence[str]) -> list[str]:
         if word.isdecimal():
             ordinal = heard.words[at + 1 : at + 2] in (["st"], ["nd"], ["rd"], ["th"]) and len(heard.words) <= 5
             place = int(word) if ordinal or not _quantity(heard, at, at + 1) else None
-        elif word in heard.lexicon.ordinals and len(heard.words) <= 6:
+        elif word in heard.lexicon.ordinals and len(heard.words) <= 6 and not _of_time(heard, at):
             place = heard.lexicon.ordinals[word]
             place = len(options) if place == -1 else place
         elif len(word) == 1 and word in "abcde" and len(heard.words) <= 2 and (word != "a" or len(heard.words) == 1):
@@ -311,6 +222,12 @@ def _by_place(heard: Utterance, options: Sequence[str]) -> list[str]:
         if place and 1 <= place <= len(options) and options[place - 1] not in found:
             found.append(options[place - 1])
     return found
+
+
+def _of_time(heard: Utterance, at: int) -> bool:
+    """ "last year", "second opinion": an ordinal that counts something else."""
+    after = heard.words[at + 1] if at + 1 < len(heard.words) else ""
+    return after in ("time", "night", "week", "month", "year", "opinion", "summer", "winter", "spring", "fall", "vez")
 
 
 def _lone_number(heard: Utterance, at: int) -> bool:
@@ -368,6 +285,7 @@ def _negated_option(heard: Utterance, start: int) -> bool:
         if (
             e <= start
             and start - e <= 2
+            and not TURNS & set(heard.words[e + 1 : start])
             and not heard.text.before[start]
             and not (heard.words[s] == "no" and s + 1 == start and s == 0 and heard.text.before[1])
         ):

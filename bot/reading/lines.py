@@ -12,6 +12,7 @@ from bot.reading.reader import read_answer, read_keys
 from bot.reading.utterance import Utterance
 from bot.reading.words import Words
 
+WEIGHED = ("negator", "past", "third", "worry", "idiom", "was", "correct", "hedge", "except")
 KINDS = ("yesno", "scale0_10", "choice", "duration", "body_region", "command", "emergency_scan")
 
 
@@ -37,7 +38,33 @@ def read_line(line: str, explain: bool, words: Words, questions: Mapping[str, Ex
         value, why = _value(asked, words, questions)
     except (LineError, ValueError, RecursionError) as error:
         return {"error": f"This line cannot be read: {error}."}
-    return {"value": value, "why": why, **({"words": Utterance(asked["text"], words).words} if explain else {})}
+    return {"value": value, "why": why, **(_explained(asked, value, why, words) if explain else {})}
+
+
+def _explained(asked: dict[str, Any], value: str | int, why: str, words: Words) -> dict[str, Any]:
+    """Which layer decided, and on which words: ``keys``, ``exact`` (as typed), ``normalised`` (after folding and mending),
+    ``number``, ``structure`` (negation, time, person, doubt weighed), ``phrase`` (a listed phrase inside more words), or
+    ``none`` (nothing decided: unclear)."""
+    heard = Utterance(asked["text"], words)
+    many = len(heard.words)
+    phrases = [
+        (tag, " ".join(heard.words[start:end]))
+        for matcher in (words.matcher, words.options)
+        for tag, start, end in matcher.find(heard.words)
+        if tag != "fillers"
+    ]
+    whole = " ".join(heard.words) in {phrase for _, phrase in phrases}
+    if asked.get("channel") == "dtmf":
+        layer = "keys"
+    elif value in ("unclear", "none"):
+        layer = "none"
+    elif any(word in why for word in ("rating", "number", "stated time")):
+        layer = "number"
+    elif whole and many:
+        layer = "exact" if asked["text"] == " ".join(heard.words) else "normalised"
+    else:
+        layer = "structure" if any(heard.has(tag) for tag in WEIGHED) else "phrase"
+    return {"layer": layer, "words": heard.words, "phrases": [list(one) for one in phrases]}
 
 
 def _value(asked: dict[str, Any], words: Words, questions: Mapping[str, Expects]) -> tuple[str | int, str]:

@@ -10,12 +10,21 @@ WEEKS_4, WEEKS_12 = 4.0, 12.0
 
 def duration(heard: Utterance) -> tuple[str, str]:
     """lt_4w | 4_12w | gt_12w | unclear."""
+    if "forever" in heard.words:
+        return "gt_12w", "a phrase of time"
     longest = -1.0
     for at, word in enumerate(heard.words):
         unit = heard.lexicon.durations.get(word)
         if unit is None:
             continue
         count = _count(heard, at)
+        after = heard.words[at + 1 : at + 3]
+        if after in (["or", "two"], ["o", "dos"]):
+            count = 2.0
+        elif after in (["y", "medio"], ["y", "media"]):
+            count = (count or 1.0) + 0.5
+        if count is not None and {"less", "under", "menos"} & set(heard.words[max(0, at - 4) : at]):
+            count -= 0.1
         if count is not None:
             longest = max(longest, count * unit)
     if longest >= 0:
@@ -48,12 +57,23 @@ def _count(heard: Utterance, at: int) -> float | None:
     return None
 
 
+def _part_of_another(heard: Utterance, end: int) -> bool:
+    """ "The back of my knee", "el dedo gordo del pie": the place is what follows the "of"."""
+    if heard.words[end : end + 1] not in (["of"], ["de"], ["del"]):
+        return False
+    return any(
+        end < start <= end + 3 for tag, spans in heard.spans.items() if tag.startswith("regions:") for start, _ in spans
+    )
+
+
 def body_region(heard: Utterance) -> tuple[str, str]:
     """One region id, multi, other or unclear."""
     found: list[str] = []
     for tag, spans in heard.spans.items():
         if tag.startswith("regions:"):
-            for start, _ in spans:
+            for start, end in spans:
+                if _part_of_another(heard, end) or any(s <= start < e for s, e in heard.spans.get("idiom", ())):
+                    continue
                 negated = any(e <= start and start - e <= 2 for _, e in heard.spans.get("negator", ()))
                 if not negated and tag[8:] not in found:
                     found.append(tag[8:])

@@ -6,11 +6,12 @@ from __future__ import annotations
 
 from typing import Literal
 
-from bot.reading import answers, signals
+from bot.reading import answers, signals, yes_no
 from bot.reading.model import UNCLEAR, Channel, Expects, Reading
 from bot.reading.utterance import Utterance
 from bot.reading.words import Words
 
+ONE_OR_TWO = ("1", "one", "uno", "2", "two", "dos")
 OPT_IN = frozenset({("start",), ("unstop",)})
 
 
@@ -77,10 +78,10 @@ def read_answer(heard: Utterance, expects: Expects, channel: Channel) -> tuple[s
     if expects.type == "scale0_10":
         value, why = answers.scale(heard, channel)
         return value, why, ()
-    if len(heard.words) == 1 and heard.words[0] in ("1", "2") and expects.strictness != "general":
-        safe = heard.words[0] == "1" and expects.strictness == "red_flag"
+    if len(heard.words) == 1 and heard.words[0] in ONE_OR_TWO and expects.strictness != "general":
+        safe = heard.words[0] not in ("2", "two", "dos") and expects.strictness == "red_flag"
         return ("yes" if safe else UNCLEAR), "a bare number where the menu had none", ()
-    value, why = answers.yes_no(heard, expects.strictness)
+    value, why = yes_no.yes_no(heard, expects.strictness)
     return value, why, ()
 
 

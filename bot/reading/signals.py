@@ -93,7 +93,11 @@ def _filler(heard: Utterance, at: int) -> bool:
 def _refused(heard: Utterance, start: int, name: str) -> bool:
     """ "I don't need to talk to anyone": a negator shortly before, unless the phrase needs it (not coming)."""
     if name in ("language_en", "language_es", "cancel_appt"):
-        return False
+        # "don't speak Spanish", "do not cancel": only right before it; "I can't come" is how a visit is given up.
+        begins = heard.words[start]
+        if name == "cancel_appt" and not begins.startswith("cancel"):
+            return False
+        return any(e == start and heard.words[e - 1] != "cant" for _, e in heard.spans.get("negator", ()))
     return any(e <= start and start - e <= 3 and not is_strong(heard.text.before[start]) and heard.words[s] != "cant"
                and "," not in heard.text.before[e]
                for s, e in heard.spans.get("negator", ()))  # fmt: skip

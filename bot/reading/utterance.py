@@ -18,6 +18,8 @@ SUBJECTS = frozenset(
     {"i", "im", "my", "me", "it", "mi", "yo", "its", "theres", "tengo", "estoy", "siento", "just", "only", "traigo", "ando",
      "se", "quiero", "hay", "pues", "fijese", "have", "having"}
 )  # fmt: skip
+PRESENT = frozenset({"is", "are", "am", "im", "have", "has", "hurts", "feel", "feels", "cant", "its", "esta", "estoy", "tengo",
+                     "siento", "duele", "hay", "traigo", "keeps", "started"})  # fmt: skip
 NEGATED = frozenset(
     {"no", "cant", "cannot", "dont", "not", "never", "sin", "couldnt", "wont", "without", "nobody", "ya"}
 )
@@ -163,11 +165,20 @@ class Utterance:
         """A word of another time in the clause. "Anymore" beside what cannot be done is no past: it is the complaint."""
         cannot = bool(NEGATED & set(self.words[start:end]))
         for s, e in self.spans.get("past", ()):
-            if first <= s and e <= last and not (s < end and e > start):
+            if e <= start and self._goes_on(e, start, end):
+                continue
+            around = s <= start and end <= e and e - s > end - start
+            if first <= s and e <= last and (around or not (s < end and e > start)):
                 weak = e - s <= 2 and self.words[s] in WEAK_PAST
                 if not (weak and cannot):
                     return True
         return False
+
+    def _goes_on(self, past_end: int, start: int, end: int) -> bool:
+        """ "Had surgery in 2019 and my leg is swollen": after the "and" the sentence is about today."""
+        between = self.words[past_end:start]
+        joints = [past_end + at for at, word in enumerate(between) if word in ("and", "y", "so", "pero", "but")]
+        return bool(joints) and not PRESENT.isdisjoint(self.words[joints[-1] : end + 4])
 
     def _strong_now(self, first: int, last: int) -> bool:
         words = set(self.words[first:last])
