@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from bot import calls, prompts
+from bot import calls, late, prompts, twiml
 from bot.consent import Hours, Verdict, may_answer_silence, may_follow_up
 from bot.decide import take
 from bot.record import Record, from_bytes, to_bytes
@@ -22,6 +22,7 @@ from bot.tasks import TASKS
 from bot.turn import Clinic, Door, Heard, Input, Turn
 
 ATTEMPTS = 20  # compare-and-set rounds before the safe static answer; with jitter none of 8 writers needed more (bench)
+TURN_SECONDS = 2.5  # then the static answer: a slow store must not use up the time Twilio waits
 
 Render = Callable[[Heard], bytes]
 
@@ -106,6 +107,23 @@ class Conversation:
         patient = self.patient_id(phone)
 
         return self._said(phone, key, lambda record, now: take(self.clinic, patient, record, given, now))
+
+    def take_up(self, phone: str, given: Input, key: str, *, came: float, answered: bytes) -> None:
+        """An input that came at *came* while the store was away and got the static answer *answered*, which stays the
+        answer of its key. Once per key; see late.py for what is made of it."""
+        patient, hours = self.patient_id(phone), self.hours(phone)
+
+        def decide(record: Record, now: float) -> tuple[Turn, bytes]:
+            return late.taken_up(self.clinic, patient, record, given, now, came=came, hours=hours), answered
+
+        stored = self._commit(patient, phone, key, decide)
+        text = twiml.text_of(stored.decode()) if stored != answered and given.door == "sms" else None
+        if text:
+
+            def send(record: Record, now: float) -> tuple[Turn, bytes]:
+                return late.unheard(self.clinic, patient, record, text, now, came=came, hours=hours), b"sent late"
+
+            self._commit(patient, phone, f"late:{key}", send)
 
     def dialled(self, phone: str, key: str, *, step: str, status: str) -> bytes:
         """A person was dialled for the caller; *status* is how that went."""
@@ -301,7 +319,10 @@ class Conversation:
     def _commit(
         self, patient: str, phone: str, key: str, decide: Callable[[Record, float], tuple[Turn, bytes]]
     ) -> bytes:
+        until = time.monotonic() + TURN_SECONDS
         for attempt in range(ATTEMPTS):
+            if time.monotonic() > until:
+                break
             loaded = self.store.load(patient, key)
             if loaded.answer is not None:
                 return bytes(loaded.answer)

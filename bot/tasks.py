@@ -28,6 +28,7 @@ TASKS: dict[str, TaskKind] = {
     "voicemail": TaskKind(2, None, "left a recorded message"),
     "not_reached": TaskKind(3, None, "could not be reached by phone and cannot be texted"),
     "visit_change": TaskKind(3, None, "wants to change or give up a visit"),
+    "outage": TaskKind(2, None, "wrote or called while the program was down: read it and call back"),
     "echo": TaskKind(3, None, "the same text came again and again: maybe another machine"),
     "wrote_after_stop": TaskKind(4, None, "wrote after STOP; no text may answer"),
     "configuration": TaskKind(1, 60, "sending is stopped: the carrier refused our credentials or set-up"),

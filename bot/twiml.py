@@ -6,6 +6,7 @@ tests hold this module equal to them in meaning). Must never contain wording.
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -44,6 +45,12 @@ def message(text: str | None) -> str:
     if not visible:
         return EMPTY
     return f"{_HEAD}<Message>{_escape(visible[:MESSAGE_LIMIT])}</Message></Response>"
+
+
+def text_of(document: str) -> str | None:
+    """The text in a document that `message` made; None for the empty response and for a call's document."""
+    found = re.search(r"<Message>(.*?)</Message>", document, re.DOTALL)
+    return html.unescape(found[1]) if found else None
 
 
 def listen(

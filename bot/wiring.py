@@ -24,9 +24,11 @@ from bot.settings import Settings
 from bot.store.cipher import Cipher
 from bot.store.client import connect
 from bot.store.embedded import EmbeddedServer
+from bot.store.spool import Spool
 from bot.store.store import Store
 from bot.web import create_app
 from bot.web.answers import Answers
+from bot.web.shelter import Shelter
 
 MOST_ZONES = 8  # the four of the mainland and a few more; a toll-free number lists dozens and says nothing
 
@@ -114,12 +116,17 @@ def put_together(settings: Settings, state_url: str, store: Store, now: Callable
 
 def make_web_app(settings: Settings) -> Flask:
     """The web process's Flask app; called in each process after the fork."""
-    app = build(settings)
+    shelter = make_shelter(build(settings))
+    shelter.keep_looking()
+    return create_app(settings, shelter, shelter, ready=shelter.well)
 
-    def ready() -> bool:
-        return bool(app.store.client.ping())
 
-    return create_app(settings, app.conversation, Reports(app.store, app.conversation, app.now), ready=ready)
+def make_shelter(app: App) -> Shelter:
+    """What stands between the doors and the conversation; it does not look after the store by itself yet."""
+    reports = Reports(app.store, app.conversation, app.now)
+    spool = Spool(app.settings.data_dir / "spool", app.store.cipher)
+    answers = Answers(app.settings)
+    return Shelter(app.conversation, reports, spool, answers, well=lambda: bool(app.store.client.ping()), now=app.now)
 
 
 def local_form(phone: str) -> str:

@@ -24,7 +24,7 @@ class Work:
         self.links: list[tuple[str, str]] = []
         self.values: dict[str, str] = {}
         self.dropped: list[str] = []
-        self._drop("silence")
+        self._drop("silence", "late")  # this turn's own answer takes the place of one that was still to be sent
 
     def perform(self, effect: engine.Effect) -> None:
         getattr(self, f"_do_{effect.kind}")(effect.value)
