@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-import time
+import random
+import sys
 from collections import Counter
 from typing import Any
 
@@ -35,15 +36,76 @@ def test_no_labelled_reply_is_read_on_the_unsafe_side() -> None:
     assert not [reply["text"] for reply, value, _ in JUDGED if value in reply["unsafe"]]
 
 
-def test_nineteen_of_twenty_labelled_replies_are_accepted_and_no_large_cell_is_far_below() -> None:
-    """Accepted share over all, and per type and language where there are at least forty replies."""
-    cells: dict[tuple[str, str], Counter[bool]] = {}
+def test_97_of_100_labelled_replies_are_accepted_and_95_in_every_cell() -> None:
+    """Over all, and for each type, language and channel."""
+    cells: dict[tuple[str, str, str], Counter[bool]] = {}
     for reply, value, _ in JUDGED:
-        cells.setdefault((kind(reply), reply["language"]), Counter())[value in reply["accepted"]] += 1
+        cell = cells.setdefault((kind(reply), reply["language"], reply["channel"]), Counter())
+        cell[value in reply["accepted"]] += 1
     total = sum((cell for cell in cells.values()), Counter[bool]())
-    assert total[True] / total.total() >= 0.96
-    low = {name: cell for name, cell in cells.items() if cell.total() >= 40 and cell[True] / cell.total() < 0.85}
-    assert not low
+    assert total[True] / total.total() >= 0.97
+    assert {name: cell for name, cell in cells.items() if cell[True] / cell.total() < 0.95} == {}
+
+
+# -- what is put around an answer ------------------------------------------------------------------------------------
+
+SCREENED = [reply for reply, value, _ in JUDGED if kind(reply) == "yesno/red_flag" and reply["channel"] != "dtmf"]
+RATED = [reply for reply, _, _ in JUDGED if kind(reply) == "scale0_10" and reply["channel"] == "sms"]
+SYMPTOMS = (
+    "my chest hurts",
+    "i fainted",
+    "no puedo respirar",
+    "tengo fiebre",
+    "i cant pee",
+    "se me durmieron las dos piernas",
+)
+DOUBTS = ("maybe", "not sure", "idk", "tal vez", "no estoy seguro", "kind of", "más o menos")
+HARMLESS = ("{}!!", "{} 🙏", "  {}  ", "{} thanks", "{}...", "{} gracias", "{}\n\nSent from my iPhone", "{} lol")
+
+
+@settings(max_examples=400, deadline=None, derandomize=True, database=None)
+@given(st.sampled_from(SCREENED), st.sampled_from(SYMPTOMS), st.booleans())
+def test_another_symptom_beside_an_answer_never_leaves_a_no(reply: dict[str, Any], symptom: str, first: bool) -> None:
+    """Said before or after whatever was labelled: yes, unclear or an alarm."""
+    said = f"{symptom}. {reply['text']}" if first else f"{reply['text']}. {symptom}"
+    reading = heard(said, SCREEN)
+    assert (reading.kind, reading.value) != ("answer", "no"), said
+
+
+@settings(max_examples=400, deadline=None, derandomize=True, database=None)
+@given(st.sampled_from(SCREENED), st.sampled_from(DOUBTS), st.booleans())
+def test_a_doubt_beside_an_answer_never_makes_it_safer(reply: dict[str, Any], doubt: str, first: bool) -> None:
+    """A hedge is never an answer to a red-flag question, and takes no alarm away."""
+    said = f"{doubt}, {reply['text']}" if first else f"{reply['text']}, {doubt}"
+    reading, alone = heard(said, SCREEN), heard(reply["text"], SCREEN)
+    assert (reading.kind, reading.value) != ("answer", "no"), said
+    if alone.kind == "emergency" and first:
+        assert reading.kind in ("emergency", "opt_out"), said
+
+
+@settings(max_examples=300, deadline=None, derandomize=True, database=None)
+@given(st.sampled_from(SCREENED), st.sampled_from(HARMLESS))
+def test_harmless_noise_around_an_answer_never_makes_it_safer(reply: dict[str, Any], noise: str) -> None:
+    """What was no clear no stays so."""
+    alone, noisy = heard(reply["text"], SCREEN), heard(noise.format(reply["text"]), SCREEN)
+    if (alone.kind, alone.value) != ("answer", "no"):
+        assert (noisy.kind, noisy.value) != ("answer", "no")
+
+
+@pytest.mark.parametrize("negator", ["not", "no longer", "isn't", "never", "no es", "ya no es", "not even"])
+@pytest.mark.parametrize("rating", [8, 9, 10])
+def test_a_negated_rating_is_never_that_rating_or_less(negator: str, rating: int) -> None:
+    """ "Not an 8" is unclear; it is neither 8 nor something milder."""
+    assert heard(f"{negator} {rating}", SCALE).kind != "answer" or heard(f"{negator} {rating}", SCALE).value == rating
+
+
+@settings(max_examples=300, deadline=None, derandomize=True, database=None)
+@given(st.sampled_from(RATED), st.integers(0, 10))
+def test_a_second_higher_number_never_lowers_a_rating(reply: dict[str, Any], other: int) -> None:
+    """Of two ratings the higher counts, or it is asked again."""
+    alone, both = heard(reply["text"], SCALE), heard(f"{reply['text']} or {other}", SCALE)
+    if alone.kind == "answer" and both.kind == "answer" and reply["expected"] == alone.value:
+        assert int(both.value or 0) >= min(int(alone.value or 0), other)
 
 
 @pytest.mark.parametrize("noise", ["{}", "{}!!", "um {}", "{} 🙏", "  {}  ", "{} thanks", "well {}", "{}\n"])
@@ -79,13 +141,85 @@ def test_an_emergency_stays_one_whatever_is_said_before_it(parts: list[str]) -> 
 
 @pytest.mark.parametrize(
     "said",
-    ["a" * 1600, "no " * 533, "stop the " * 180, "my my my my " * 130, "🦴" * 1600, "cant * " * 230, "1 2 3 4 " * 200],
-)
-def test_sixteen_hundred_characters_take_milliseconds(said: str) -> None:
-    """No phrase can make the matcher backtrack. Generous here (a shared machine); the benchmark has the figure."""
-    started = time.perf_counter()
-    heard(said, SCREEN)
-    assert time.perf_counter() - started < 0.25
+    ["a" * 1600, "no " * 533, "stop the " * 180, "my my my my " * 130, "🦴" * 1600, "cant * " * 230, "1 2 3 4 " * 200,
+     "i no my " * 200, "no i cant feel my legs and " * 60, "chest pain no i dont have my mom had " * 43, "no puedo y " * 145],
+)  # fmt: skip
+def test_sixteen_hundred_characters_cost_no_more_per_word_than_sixteen(said: str) -> None:
+    """Linear: the automaton takes a bounded number of steps for each word. (The benchmark has the milliseconds.)"""
+    net, steps = WORDS.matcher._net, 0
+    plain = net.step
+
+    def counted(state: Any, word: str) -> Any:
+        nonlocal steps
+        steps += 1
+        return plain(state, word)
+
+    net.step = counted  # type: ignore[method-assign]
+    try:
+        heard(said, SCREEN)
+    finally:
+        net.step = plain  # type: ignore[method-assign]
+    assert steps <= 25 * 540
+
+
+def mutate(said: str, other: str, luck: random.Random) -> str:
+    """One small accident of typing, dictation or malice."""
+    at, to = sorted((luck.randint(0, len(said)), luck.randint(0, len(said))))
+    return luck.choice(
+        (
+            said[:at] + said[to:], said[:at] + other + said[at:], said[:to] + said[at:], said.upper(),
+            said[:at] + luck.choice(ODD) + said[at:], f"{said} {other}", said.replace(" ", ""), said[::-1],
+        )
+    )[:2000]  # fmt: skip
+
+
+ODD = [
+    "",
+    "\x00",
+    "\u202e",
+    "🤷🏽‍♀️",
+    "½",
+    "٣",
+    "“",
+    "/10",
+    "no ",
+    "?",
+    "\n",
+    "¿",
+    "'",
+    "ﬁ",
+    "\ud800",
+    "*" * 40,
+    "~~",
+    "1" * 50,
+]
+
+
+def test_input_grown_by_coverage_finds_no_exception_and_no_foreign_answer() -> None:
+    """Every mutant that reaches a new line of the reading room becomes a parent. Seeded; 600 rounds."""
+    luck, lines = random.Random(20261124), set[tuple[str, int]]()
+    pool = [reply["text"] for reply, _, _ in JUDGED[::60]]
+
+    def trace(frame: Any, event: str, _: Any) -> Any:
+        if "/bot/reading/" not in frame.f_code.co_filename:
+            return None
+        lines.add((frame.f_code.co_filename, frame.f_lineno))
+        return trace
+
+    for _ in range(600):
+        said, before = mutate(luck.choice(pool), luck.choice(pool), luck), len(lines)
+        expects = luck.choice((SCREEN, SCALE, TREND, None))
+        sys.settrace(trace)
+        try:
+            reading = heard(said, expects, luck.choice(("sms", "speech", "dtmf")))
+        finally:
+            sys.settrace(None)
+        if len(lines) > before:
+            pool.append(said)
+        if reading.kind == "answer":
+            assert expects is not None
+            domain = {"yesno": ("yes", "no"), "scale0_10": tuple(range(11)), "choice": TREND.options}[expects.type]
+            assert reading.value in domain
 
 
 @pytest.mark.parametrize(
@@ -146,6 +280,23 @@ def test_the_command_answers_every_line_with_one_line() -> None:
     good = read_line('{"text": "nope", "state": "screen_a"}', True, WORDS, {"screen_a": SCREEN})
     assert good["value"] == "no"
     assert good["words"] == ["nope"]
+    assert good["layer"] == "exact"
+
+
+@pytest.mark.parametrize(
+    ("said", "layer"),
+    [
+        ("no", "exact"),
+        ("NOPE!!", "normalised"),
+        ("yes please señorita", "phrase"),
+        ("not really", "none"),
+        ("2#", "none"),
+    ],
+)
+def test_explain_names_the_layer_that_decided(said: str, layer: str) -> None:
+    """exact, normalised, phrase, number, structure, keys; none for what stays unclear."""
+    line = json.dumps({"text": said, "state": "screen_a"})
+    assert read_line(line, True, WORDS, {"screen_a": SCREEN})["layer"] == layer
 
 
 @pytest.mark.parametrize(

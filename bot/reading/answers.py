@@ -163,7 +163,8 @@ def _then(heard: Utterance, at: int) -> bool:
             if end <= at and (nearest is None or (end, tag) > nearest):
                 nearest = (end, tag)
     behind = [tag for tag in ("was", "is") for start, _ in heard.spans.get(tag, ()) if 0 < start - at <= 2]
-    if behind and (nearest is None or at - nearest[0] > 2):
+    turned = nearest is not None and not {"but", "pero", "and", "y", "now"}.isdisjoint(heard.words[nearest[0] : at])
+    if behind and (nearest is None or at - nearest[0] > 2 or turned):
         return behind[0] == "was"
     return nearest is not None and nearest[1] == "was"
 

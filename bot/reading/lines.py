@@ -12,6 +12,11 @@ from bot.reading.reader import read_answer, read_keys
 from bot.reading.utterance import Utterance
 from bot.reading.words import Words
 
+KNOWN = {
+    "language": ("en", "es", "mixed"),
+    "channel": ("sms", "speech", "dtmf"),
+    "strictness": ("general", "red_flag", "consent"),
+}
 WEIGHED = ("negator", "past", "third", "worry", "idiom", "was", "correct", "hedge", "except")
 KINDS = ("yesno", "scale0_10", "choice", "duration", "body_region", "command", "emergency_scan")
 
@@ -69,6 +74,11 @@ def _explained(asked: dict[str, Any], value: str | int, why: str, words: Words) 
 
 def _value(asked: dict[str, Any], words: Words, questions: Mapping[str, Expects]) -> tuple[str | int, str]:
     text, channel, kind = asked["text"], asked.get("channel", "sms"), asked.get("type")
+    for name, known in KNOWN.items():
+        if asked.get(name, known[0]) not in known:
+            raise LineError(f"there is no {name} {asked[name]!r}; there are {', '.join(known)}")
+    if not isinstance(asked.get("options", []), list):
+        raise LineError('"options" is a list of option ids in menu order')
     if "state" in asked:
         expects = questions.get(str(asked["state"]))
         if expects is None:

@@ -20,6 +20,11 @@ SUBJECTS = frozenset(
 )  # fmt: skip
 PRESENT = frozenset({"is", "are", "am", "im", "have", "has", "hurts", "feel", "feels", "cant", "its", "esta", "estoy", "tengo",
                      "siento", "duele", "hay", "traigo", "keeps", "started"})  # fmt: skip
+QUOTES = '“”"«»'
+REACTIONS = frozenset({"liked", "loved", "emphasized", "laughed", "disliked", "questioned", "reacted",
+                       "removed", "enfatizo", "reacciono"})  # fmt: skip
+REACTED = ("gust", "encant", "divirt", "disgust", "enfatiz")
+UNSURE = ("sure", "segur", "know", "idea", "clue", "remember", "recuerdo", "certain")
 NEGATED = frozenset(
     {"no", "cant", "cannot", "dont", "not", "never", "sin", "couldnt", "wont", "without", "nobody", "ya"}
 )
@@ -43,6 +48,7 @@ class Utterance:
     """See the module's first lines. Cheap to make; each part is worked out when asked for."""
 
     def __init__(self, said: str, words: Words) -> None:
+        said = _after_a_tapback(said)
         self.raw, self.lexicon = said, words
         self.text: Text = _without_runs(split(fold(said)))
         self.words = self._mend(self.text.words)
@@ -84,10 +90,7 @@ class Utterance:
     @cached_property
     def quoted(self) -> bool:
         """A tapback that quotes one of our own texts ("Liked ..."): never an answer, never a command."""
-        first = self.words[0] if self.words else ""
-        marks = any(mark in self.raw for mark in '“”"«»')
-        return marks and first in ("liked", "loved", "emphasized", "laughed", "disliked", "questioned", "reacted", "le",
-                                   "te", "les", "me", "removed", "enfatizo", "reacciono")  # fmt: skip
+        return _reacts(self.words[:2]) and any(mark in self.raw for mark in QUOTES)
 
     def clause(self, at: int) -> tuple[int, int]:
         """The clause around word *at*: from a hard stop or "but" to the next."""
@@ -174,6 +177,10 @@ class Utterance:
                     return True
         return False
 
+    def _doubts(self, at: int) -> bool:
+        """The "not" of "not sure" denies nothing."""
+        return any(s <= at < e and self.words[e - 1].startswith(UNSURE) for s, e in self.spans.get("hedge", ()))
+
     def _goes_on(self, past_end: int, start: int, end: int) -> bool:
         """ "Had surgery in 2019 and my leg is swollen": after the "and" the sentence is about today."""
         between = self.words[past_end:start]
@@ -192,7 +199,7 @@ class Utterance:
     def _denied(self, start: int, first: int) -> bool:
         """A negator before the symptom in its clause, with nothing between that begins a statement of its own."""
         for s, e in self.spans.get("negator", ()):
-            if not first <= s < start or e > start:
+            if not first <= s < start or e > start or self._doubts(s):
                 continue
             between = start - e
             comma = self._commas[start + 1] > self._commas[e]
@@ -204,6 +211,22 @@ class Utterance:
             if between <= (12 if comma else 6) and self._breaks[start] == self._breaks[min(e + 1, start)]:
                 return True
         return False
+
+
+def _after_a_tapback(said: str) -> str:
+    """What a patient wrote behind a quoted text of ours; the whole when there is nothing behind it."""
+    last = max(said.rfind(mark) for mark in QUOTES)
+    behind = said[last + 1 :]
+    if last < 0 or not any(char.isalnum() for char in behind):
+        return said
+    return behind if _reacts(fold(said[:60]).split()[:2]) else said
+
+
+def _reacts(words: list[str]) -> bool:
+    """ "Liked ...", "Le gustó ...": how phones write a reaction to our text."""
+    if len(words) < 2:
+        return False
+    return words[0] in REACTIONS or (words[0] in ("le", "te", "les", "me") and words[1].startswith(REACTED))
 
 
 def _without_runs(text: Text) -> Text:

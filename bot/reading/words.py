@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bot.reading.phrases import Matcher, PhraseError
+from bot.reading.phrases import Matcher, PhraseError, parse_phrase
 
 LISTS = ("yes", "no", "none_all", "hedge", "except", "negator", "past", "now", "third", "worry", "idiom", "minor", "units",
          "no_pain", "range", "outof", "was", "is", "correct", "ordinal_nouns", "optwords", "fillers", "stop_not",
@@ -44,11 +44,13 @@ def parse_words(texts: Mapping[str, str]) -> Words:
         file = f"flows/words/{language}.json"
         try:
             body = json.loads(text)
-        except ValueError as error:
-            raise WordsError(f"{file}: {error}") from None
+        except json.JSONDecodeError as error:
+            raise WordsError(f"{file}:{error.lineno}:{error.colno} {error.msg}.") from None
+        if not isinstance(body, dict):
+            raise WordsError(f"{file}:1:1 A word file is one JSON object.")
         unknown = set(body) - {*LISTS, *GROUPS, *MAPS, "stop"}
         if unknown:
-            raise WordsError(f"{file}: the keys {sorted(unknown)} are not known here.")
+            raise WordsError(f"{_place(file, text, min(unknown))} The keys {sorted(unknown)} are not known here.")
         for name in LISTS:
             tagged += [(name, phrase) for phrase in _strings(body.get(name, []), file, name)]
         for group in GROUPS:
@@ -60,6 +62,15 @@ def parse_words(texts: Mapping[str, str]) -> Words:
         exact |= {tuple(phrase.split()) for phrase in _strings(stop.get("exact", []), file, "stop.exact")}
         for name in MAPS:
             maps[name].update(body.get(name, {}))
+    for _, phrase in (*tagged, *options):
+        try:
+            parse_phrase(phrase)
+        except PhraseError as error:
+            language = next(
+                (name for name, text in texts.items() if json.dumps(phrase, ensure_ascii=False) in text), ""
+            )
+            place = _place(f"flows/words/{language}.json", texts.get(language, ""), phrase)
+            raise WordsError(f"{place} {error}") from None
     try:
         matchers = Matcher(tagged), Matcher(options)
     except PhraseError as error:
@@ -73,6 +84,12 @@ def parse_words(texts: Mapping[str, str]) -> Words:
         maps["duration"],
         {wrong: tuple(right.split()) for wrong, right in maps["typos"].items() if wrong != right},
     )
+
+
+def _place(file: str, text: str, phrase: str) -> str:
+    """file:line:column of a string in a word file."""
+    at = max(text.find(json.dumps(phrase, ensure_ascii=False)), 0)
+    return f"{file}:{text.count(chr(10), 0, at) + 1}:{at - text.rfind(chr(10), 0, at)}"
 
 
 def _strings(value: Any, file: str, key: str) -> list[str]:

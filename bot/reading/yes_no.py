@@ -16,7 +16,11 @@ CATEGORIES = ("hedge", "none_all", "except", "no", "yes")
 WEAK_YES = frozenset({"ok", "okay", "okey", "fine", "right", "alright", "bueno", "va", "vale", "sale", "k", "kk", "i can", "i will",
                       "thats fine", "sure", "esta bien", "ta bien", "perfecto", "listo", "ya", "ready", "good to go"})  # fmt: skip
 # "Which of these?" - "one of them": yes to a list, nothing to a plain question.
-SOME_OF_A_LIST = frozenset({"uno", "una", "algunos", "algunas", "varios", "varias"})
+SOME_OF_A_LIST = frozenset({"uno", "una", "algunos", "algunas", "varios", "varias", "just", "only", "solo", "nomas"})
+# A yes that asks back is no consent yet.
+ASKS = frozenset(
+    {"why", "what", "whats", "who", "whos", "how", "robot", "bot", "que", "quien", "como", "cuanto", "cuanta"}
+)
 NOT_NOW = frozenset({"today", "yet", "now", "lately", "ahorita", "todavia", "aun", "ahora"})
 SOFT_EXCEPT = frozenset({"but", "just", "only", "pero", "solo", "nomas", "solamente", "though", "well", "although", "aunque",
                          "unicamente", "however"})  # fmt: skip
@@ -32,6 +36,12 @@ def segments(heard: Utterance) -> tuple[list[tuple[str, int, int]], list[str]]:
             best = by_start.get(start)
             if best is None or (end, -rank) > (best[0], -CATEGORIES.index(best[1])):
                 by_start[start] = (end, name)
+    for start, (end, name) in list(by_start.items()):
+        # "Pues no | sé": a doubt that begins inside a plain yes or no is the longer thought.
+        if name in ("yes", "no"):
+            longer = [e for s, e in heard.spans.get("hedge", ()) if start < s < end < e]
+            if longer:
+                by_start[start] = (max(longer), "hedge")
     parts, rest, at = [], [], 0
     fillers = {at for start, end in heard.spans.get("fillers", ()) for at in range(start, end)}
     while at < len(heard.words):
@@ -71,7 +81,9 @@ def yes_no(heard: Utterance, strictness: str) -> Found:
     if question and len(heard.words) > 1:
         return UNCLEAR, "a question, not an answer"
     if yes and len(rest) <= LONG:
-        loose = strictness == "consent" and heard.words in (["k"], ["kk"], ["1"], ["right"])
+        loose = strictness == "consent" and (
+            heard.words in (["k"], ["kk"], ["1"], ["right"]) or not ASKS.isdisjoint(rest)
+        )
         return (UNCLEAR, "too little for a consent") if loose else ("yes", "says yes")
     if no and len(rest) <= LONG + 3:
         return "no", "says no"
@@ -90,6 +102,8 @@ def _red_flag(heard: Utterance, parts: list[tuple[str, int, int]], rest: list[st
     none_all = "none_all" in kinds
     no = "no" in kinds or none_all
     mentioned = [one for one in heard.symptoms if one.how != "figure"]
+    if said and yes and not no:
+        return "yes", f"says yes, and a listed symptom: {said[0].topic}"
     if said and ("hedge" in kinds or no):
         return UNCLEAR, "a listed symptom, and a doubt or a no beside it"
     if said:
