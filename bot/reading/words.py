@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bot.reading.phrases import Matcher, PhraseError, parse_phrase
+from bot.reading.phrases import Matcher, PhraseError
 
 LISTS = ("yes", "no", "none_all", "hedge", "except", "negator", "past", "now", "third", "worry", "idiom", "minor", "units",
          "no_pain", "range", "outof", "was", "is", "correct", "ordinal_nouns", "optwords", "fillers", "stop_not",
@@ -42,12 +42,7 @@ def parse_words(texts: Mapping[str, str]) -> Words:
     maps: dict[str, dict[str, Any]] = {name: {} for name in MAPS}
     for language, text in texts.items():
         file = f"flows/words/{language}.json"
-        try:
-            body = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise WordsError(f"{file}:{error.lineno}:{error.colno} {error.msg}.") from None
-        if not isinstance(body, dict):
-            raise WordsError(f"{file}:1:1 A word file is one JSON object.")
+        body = _object(file, text)
         unknown = set(body) - {*LISTS, *GROUPS, *MAPS, "stop"}
         if unknown:
             raise WordsError(f"{_place(file, text, min(unknown))} The keys {sorted(unknown)} are not known here.")
@@ -62,19 +57,10 @@ def parse_words(texts: Mapping[str, str]) -> Words:
         exact |= {tuple(phrase.split()) for phrase in _strings(stop.get("exact", []), file, "stop.exact")}
         for name in MAPS:
             maps[name].update(body.get(name, {}))
-    for _, phrase in (*tagged, *options):
-        try:
-            parse_phrase(phrase)
-        except PhraseError as error:
-            language = next(
-                (name for name, text in texts.items() if json.dumps(phrase, ensure_ascii=False) in text), ""
-            )
-            place = _place(f"flows/words/{language}.json", texts.get(language, ""), phrase)
-            raise WordsError(f"{place} {error}") from None
     try:
         matchers = Matcher(tagged), Matcher(options)
     except PhraseError as error:
-        raise WordsError(f"flows/words: {error}") from None
+        raise WordsError(f"{_culprit(texts, [*tagged, *options])} {error}") from None
     return Words(
         *matchers,
         frozenset(exact),
@@ -84,6 +70,28 @@ def parse_words(texts: Mapping[str, str]) -> Words:
         maps["duration"],
         {wrong: tuple(right.split()) for wrong, right in maps["typos"].items() if wrong != right},
     )
+
+
+def _object(file: str, text: str) -> dict[str, Any]:
+    try:
+        body = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise WordsError(f"{file}:{error.lineno}:{error.colno} {error.msg}.") from None
+    if not isinstance(body, dict):
+        raise WordsError(f"{file}:1:1 A word file is one JSON object.")
+    return body
+
+
+def _culprit(texts: Mapping[str, str], phrases: Sequence[tuple[str, str]]) -> str:
+    """Where the first phrase stands that cannot be read."""
+    for _, phrase in phrases:
+        try:
+            Matcher([("", phrase)])
+        except PhraseError:
+            for language, text in texts.items():
+                if json.dumps(phrase, ensure_ascii=False) in text:
+                    return _place(f"flows/words/{language}.json", text, phrase)
+    return "flows/words:"
 
 
 def _place(file: str, text: str, phrase: str) -> str:
