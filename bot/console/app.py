@@ -1,0 +1,153 @@
+"""The console's Flask app: the one table of who may open what, and the checks that every request passes.
+
+Order: size, route, store, session, role, same-origin, form token, audit, page. A refusal is a page with a sentence and
+a way on; what was typed is kept. Never a stack trace.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import traceback
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+from urllib.parse import urlsplit
+
+from flask import Flask, Request, Response, request
+from redis.exceptions import RedisError
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+
+from bot.console import assets, kept
+from bot.console.desk import Desk, Visit
+from bot.console.routes import ROUTES, Route
+
+log = logging.getLogger("bot.console")
+BODY_LIMIT = 64 * 1024
+UPLOAD_LIMIT = 4 * 1024 * 1024
+CSP = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+
+
+def create_app(desk: Desk) -> Flask:
+    """The console process's app."""
+    app = Flask("bot.console", static_folder=None, template_folder="templates")
+    app.config.update(MAX_CONTENT_LENGTH=UPLOAD_LIMIT, MAX_FORM_MEMORY_SIZE=BODY_LIMIT, PROPAGATE_EXCEPTIONS=False)
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.jinja_env.globals["asset"] = assets.address
+    for route in ROUTES:
+        app.add_url_rule(
+            route.rule,
+            f"{route.method} {route.rule}",
+            _guarded(route, desk),
+            methods=[route.method],
+            provide_automatic_options=False,
+        )
+    app.register_error_handler(HTTPException, lambda error: _http_error(desk, error))
+
+    @app.after_request
+    def protect(response: Response) -> Response:
+        for name, value in _headers(desk).items():
+            response.headers.setdefault(name, value)
+        return response
+
+    return app
+
+
+def _guarded(route: Route, desk: Desk) -> Callable[..., Response]:
+    def view(**parts: str) -> Response:
+        visit = Visit(desk, request, least=route.least)
+        try:
+            return _answer(route, visit, parts)
+        except RedisError as error:
+            log.error("store away in %s: %s", route.rule, type(error).__name__)
+            return kept.store_away(visit)
+        except HTTPException:
+            raise
+        except Exception as error:
+            log.error("failed %s: %s at %s", route.rule, type(error).__name__, _places(error))
+            return kept.trouble(visit)
+
+    return view
+
+
+def _answer(route: Route, visit: Visit, parts: dict[str, str]) -> Response:
+    desk = visit.desk
+    size = visit.request.content_length
+    if visit.request.method == "POST" and (size is None or size > (UPLOAD_LIMIT if route.upload else BODY_LIMIT)):
+        raise RequestEntityTooLarge
+    if visit.request.method == "POST" and not same_origin(visit.request):
+        return visit.page("refused.html", 403, why=visit.say("This form came from another site, so it was refused."))
+    if route.asset:
+        return route.handler(visit, **parts)
+    found = desk.sessions.find(
+        visit.request.cookies.get(desk.cookie, ""), desk.wall(), touch="X-Poll" not in visit.request.headers
+    )
+    if found:
+        visit = replace(visit, signed=found[0], person=found[1])
+    if route.least is None:
+        return route.handler(visit, **parts)
+    if found is None:
+        return kept.sign_in_first(visit)
+    if not visit.who.may(route.least):
+        visit.audit("refused", route.rule)
+        return visit.page("refused.html", 403, why=visit.say("Your role may not do this. Ask an administrator."))
+    if route.method == "POST" and not _token_is_right(visit):
+        return kept.press_again(visit)
+    if route.action:
+        visit.audit(route.action, parts.get("patient") or parts.get("name") or "")
+    return route.handler(visit, **parts)
+
+
+def same_origin(asked: Request) -> bool:
+    """A browser's POST from our own page. Neither header there: refused (stricter than needed, never looser)."""
+    site = asked.headers.get("Sec-Fetch-Site")
+    if site is not None:
+        return site in ("same-origin", "none")
+    origin = asked.headers.get("Origin")
+    return origin is not None and urlsplit(origin).netloc == asked.host
+
+
+def _token_is_right(visit: Visit) -> bool:
+    given = visit.request.form.get("csrf", "")
+    return visit.signed is not None and secrets.compare_digest(given.encode(), visit.signed.csrf.encode())
+
+
+def _http_error(desk: Desk, error: HTTPException) -> Response:
+    visit = Visit(desk, request)
+    says = {
+        404: "There is nothing here. It may have been removed, or the address is not complete.",
+        405: "This address is not a page.",
+        413: "That is too large. A file may have 4 MB, a form 64 kB.",
+    }
+    text = says.get(error.code or 500, "The request could not be understood.")
+    response = visit.page("refused.html", error.code or 500, why=visit.say(text))
+    allowed: Any = getattr(error, "valid_methods", None)
+    if allowed:
+        response.headers["Allow"] = ", ".join(sorted(allowed))
+    return response
+
+
+def _places(error: BaseException) -> str:
+    """Where it broke; never the exception's text, which may hold words of a patient."""
+    frames = traceback.extract_tb(error.__traceback__)[-4:]
+    return " < ".join(f"{frame.filename.rpartition('/')[2]}:{frame.lineno}" for frame in reversed(frames))
+
+
+def _headers(desk: Desk) -> dict[str, str]:
+    headers = {
+        "Content-Security-Policy": CSP,
+        "Cache-Control": "no-store",
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Cross-Origin-Resource-Policy": "same-origin",
+        "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+        "Referrer-Policy": "no-referrer",
+        "X-Content-Type-Options": "nosniff",
+        "X-Frame-Options": "DENY",
+        "X-Robots-Tag": "noindex, nofollow",
+    }
+    if desk.secure:
+        headers["Strict-Transport-Security"] = "max-age=31536000"
+    return headers

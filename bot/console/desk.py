@@ -1,0 +1,143 @@
+"""What every page has at hand: the deployment's parts, and one request of one member of staff. No routes here."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from flask import Request, Response, make_response, redirect, render_template
+
+from bot.console.people import People, Person
+from bot.console.sessions import Sessions, Signed
+from bot.console.words import in_language
+from bot.conversation import Conversation
+from bot.settings import Settings
+from bot.store.store import Store
+
+Audit = Callable[[str, str, str, str], None]
+
+
+@dataclass(frozen=True)
+class Desk:
+    """One deployment's console. *now* is the product's clock (virtual in the sandbox), *wall* the real one. *audit*
+    appends (actor, action, object, detail) to the chain before an action or a patient's page is answered."""
+
+    settings: Settings
+    store: Store
+    conversation: Conversation
+    now: Callable[[], float]
+    wall: Callable[[], float]
+    audit: Audit
+    people: People = field(init=False)
+    sessions: Sessions = field(init=False)
+    zone: ZoneInfo = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "people", People(self.store))
+        object.__setattr__(self, "sessions", Sessions(self.store, self.people))
+        object.__setattr__(self, "zone", ZoneInfo(self.settings.clinic_timezone))
+
+    @property
+    def address(self) -> str:
+        """What staff open, without a slash at the end."""
+        return self.settings.console_url or f"http://127.0.0.1:{self.settings.console_port}"
+
+    @property
+    def secure(self) -> bool:
+        """Reached over https, so the cookie may insist on it."""
+        return self.address.startswith("https://")
+
+    @property
+    def cookie(self) -> str:
+        """The cookie's name; the prefix makes browsers refuse it from another host or without https."""
+        return "__Host-console" if self.secure else "console"
+
+
+@dataclass(frozen=True)
+class Visit:
+    """One request. *signed* and *person* are None on the pages before sign-in."""
+
+    desk: Desk
+    request: Request
+    signed: Signed | None = None
+    person: Person | None = None
+    least: str | None = None
+
+    @property
+    def language(self) -> str:
+        """en or es: the person's own, else what the browser asks for."""
+        if self.person:
+            return self.person.language
+        return self.request.accept_languages.best_match(["en", "es"]) or "en"
+
+    @property
+    def who(self) -> Person:
+        """The person of a route that needs one."""
+        if self.person is None:
+            raise RuntimeError("This route lets anybody in and asks who it is.")
+        return self.person
+
+    def say(self, text: str, **values: object) -> str:
+        """A sentence of the interface in this person's language."""
+        return in_language(self.language, text, **values)
+
+    def typed(self, name: str, most: int = 2000) -> str:
+        """A field of the form, cut to *most* characters."""
+        return self.request.form.get(name, "")[:most]
+
+    def audit(self, action: str, about: str, detail: str = "") -> None:
+        """Who did or saw what; before it is done."""
+        self.desk.audit(self.person.id if self.person else "nobody", action, about, detail)
+
+    def page(self, template: str, status: int = 200, **values: Any) -> Response:
+        """A whole page, or a part of one for htmx."""
+        clock = Clock(self)
+        given: Mapping[str, Any] = {
+            "v": self,
+            "t": self.say,
+            "clock": clock,
+            "csrf": self.signed.csrf if self.signed else "",
+            "once": secrets.token_urlsafe(12),
+            "clinic": self.desk.settings.clinic_name,
+            "now": self.desk.now(),
+            **values,
+        }
+        return make_response(render_template(template, **given), status)
+
+    def go(self, path: str) -> Response:
+        """See another page of ours; *path* is made by us, never taken from the request."""
+        return make_response(redirect(path, 303))
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Times as staff read them, in the clinic's zone."""
+
+    visit: Visit
+
+    def at(self, when: float) -> str:
+        """Nov 24, 13:05"""
+        moment = datetime.fromtimestamp(when, self.visit.desk.zone)
+        if self.visit.language == "es":
+            months = ("ene", "feb", "mar", "abr", "may", "jun", "jul", "ago", "sep", "oct", "nov", "dic")
+            return f"{moment.day} {months[moment.month - 1]}, {moment:%H:%M}"
+        return f"{moment:%b} {moment.day}, {moment:%H:%M}"
+
+    def iso(self, when: float) -> str:
+        """For the time element."""
+        return datetime.fromtimestamp(when, self.visit.desk.zone).isoformat(timespec="seconds")
+
+    def ago(self, seconds: float) -> str:
+        """How long, in words."""
+        minutes = max(0, int(seconds // 60))
+        if minutes < 1:
+            return self.visit.say("less than a minute")
+        if minutes < 60:
+            return self.visit.say("{n} min", n=minutes)
+        if minutes < 48 * 60:
+            return self.visit.say("{h} h {m} min", h=minutes // 60, m=minutes % 60)
+        return self.visit.say("{n} days", n=minutes // 1440)

@@ -1,0 +1,77 @@
+"""Pages for what went wrong around a form. Nothing that somebody typed is lost: it stands in the page, ready to go on."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from flask import Response
+
+from bot.console.desk import Visit
+
+NEVER_KEPT = frozenset({"csrf", "password", "code", "kept_path", "kept_form"})
+
+
+def typed(visit: Visit) -> list[tuple[str, str]]:
+    """What the form held, without secrets."""
+    return [(name, value) for name, value in visit.request.form.items(multi=True) if name not in NEVER_KEPT]
+
+
+def local_path(given: str) -> str:
+    """*given* when it is an address of this console, else the landing page (no open redirect)."""
+    plain = given.startswith("/") and not given.startswith(("//", "/\\")) and given.isprintable() and "\\" not in given
+    return given if plain else "/"
+
+
+def sign_in_first(visit: Visit) -> Response:
+    """No session any more. A form's content goes with the person through sign-in."""
+    if "HX-Request" in visit.request.headers:
+        response = Response(status=204)
+        response.headers["HX-Refresh"] = "true"  # the whole page is asked for again, and that shows the sign-in
+        return response
+    if visit.request.method == "GET":
+        return visit.go("/sign-in")
+    values: dict[str, Any] = {"kept_path": visit.request.path, "kept_form": json.dumps(typed(visit))}
+    return visit.page("sign_in.html", 401, error=visit.say("You were signed out. What you typed is kept."), **values)
+
+
+def resume(visit: Visit) -> Response | None:
+    """After sign-in: the form that was interrupted, to be sent by a press of its button; None when there was none."""
+    try:
+        fields = [(str(name), str(value)) for name, value in json.loads(visit.typed("kept_form", 70_000) or "[]")]
+    except (ValueError, TypeError):
+        return None
+    path = local_path(visit.typed("kept_path"))
+    if not fields or path == "/":
+        return None
+    return visit.page("resume.html", path=path, fields=fields, why=visit.say("You are signed in again."))
+
+
+def press_again(visit: Visit) -> Response:
+    """The form belongs to an older session of the same browser."""
+    why = visit.say("This page was opened before you signed in again.")
+    return visit.page("resume.html", 403, path=visit.request.path, fields=typed(visit), why=why)
+
+
+def store_away(visit: Visit) -> Response:
+    """Redis cannot be reached: say so, keep the form, offer to try again."""
+    why = visit.say(
+        "The store (Redis) cannot be reached. Patients get the clinic's number meanwhile. Nothing you typed is lost."
+    )
+    fields = typed(visit) if visit.request.method == "POST" else []
+    token = visit.request.form.get("csrf", "")
+    path = visit.request.path
+    return visit.page(
+        "away.html", 503, why=why, fields=fields, method=visit.request.method, path=path, given_token=token
+    )
+
+
+def trouble(visit: Visit) -> Response:
+    """A fault of ours."""
+    why = visit.say("Something went wrong here; it is in the log. Go back and try again.")
+    fields = typed(visit) if visit.request.method == "POST" else []
+    token = visit.request.form.get("csrf", "")
+    path = visit.request.path
+    return visit.page(
+        "away.html", 500, why=why, fields=fields, method=visit.request.method, path=path, given_token=token
+    )

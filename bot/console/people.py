@@ -1,0 +1,183 @@
+"""Members of staff: who they are, what they may do, how they prove it. Passwords are argon2id, the second factor TOTP.
+
+Kept in Redis, sealed. Never logs a name, a password or a code. The clock here is the wall's, not the sandbox's: the
+telephone that shows the code does not know of virtual days.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
+
+import argon2
+import pyotp
+
+from bot.store.store import Store
+
+Role = Literal["viewer", "nurse", "manager", "administrator"]
+ROLES: tuple[Role, ...] = ("viewer", "nurse", "manager", "administrator")
+FAILURES, LOCK_SECONDS = 5, 15 * 60
+INVITE_SECONDS = 24 * 3600
+SHORTEST_PASSWORD, LONGEST_PASSWORD = 12, 200
+STAFF, NAMES = "{console}staff", "{console}names"
+
+_hasher = argon2.PasswordHasher()
+_NOBODY = _hasher.hash("nobody has this password")  # checked for unknown names, so that time tells nothing
+
+
+class PersonError(ValueError):
+    """What was typed cannot be used; the message is a sentence of the interface."""
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """One member of staff. *epoch* rises to end every session of theirs; *last_step* is the last code's time step."""
+
+    id: str
+    name: str
+    role: Role
+    password: str
+    secret: str
+    language: str = "en"
+    active: bool = True
+    epoch: int = 0
+    last_step: int = 0
+
+    def may(self, least: Role) -> bool:
+        """At least this role."""
+        return self.active and ROLES.index(self.role) >= ROLES.index(least)
+
+
+@dataclass(frozen=True, slots=True)
+class Invite:
+    """A one-time link that makes one account."""
+
+    role: Role
+    secret: str
+    by: str
+
+
+class People:
+    """The staff of one clinic."""
+
+    def __init__(self, store: Store) -> None:
+        self._redis: Any = store.client
+        self._cipher = store.cipher
+
+    # -- reading --
+
+    def by_id(self, person_id: str) -> Person | None:
+        """A member of staff, also a dismissed one."""
+        raw = self._redis.hget(STAFF, person_id)
+        return Person(**json.loads(self._cipher.open(STAFF, raw))) if raw else None
+
+    def everybody(self) -> list[Person]:
+        """All, by name."""
+        found = [Person(**json.loads(self._cipher.open(STAFF, raw))) for raw in self._redis.hvals(STAFF)]
+        return sorted(found, key=lambda person: person.name.casefold())
+
+    def nobody_yet(self) -> bool:
+        """The first administrator is still to come."""
+        return not self._redis.exists(STAFF)
+
+    # -- joining --
+
+    def invite(self, role: Role, by: str) -> str:
+        """The token of a new one-time link for an account with *role*."""
+        token = secrets.token_urlsafe(24)
+        key = self._invite_key(token)
+        invite = Invite(role, pyotp.random_base32(), by)
+        self._redis.set(key, self._cipher.seal(key, json.dumps(asdict(invite)).encode()), ex=INVITE_SECONDS)
+        return token
+
+    def invitation(self, token: str) -> Invite | None:
+        """What *token* invites to, without using it up."""
+        key = self._invite_key(token)
+        raw = self._redis.get(key)
+        return Invite(**json.loads(self._cipher.open(key, raw))) if raw else None
+
+    def join(self, token: str, name: str, password: str, code: str, language: str, now: float) -> Person:
+        """The account that *token* invites to. The link works once. Raises PersonError in a sentence."""
+        invite = self.invitation(token)
+        if invite is None:
+            raise PersonError("This link was used or has expired. Ask an administrator for a new one.")
+        name = " ".join(name.split())
+        if not 2 <= len(name) <= 40:
+            raise PersonError("The name needs 2 to 40 characters.")
+        _check_password(password)
+        step = _step_of(invite.secret, code, now)
+        if step is None:
+            raise PersonError("The code is not right. Check that your telephone's clock is set automatically.")
+        person = Person(secrets.token_urlsafe(9), name, invite.role, _hasher.hash(password), invite.secret, language)
+        if not self._redis.hsetnx(NAMES, self._name_key(name), person.id):
+            raise PersonError("Somebody has this name already. Choose another.")
+        if not self._redis.getdel(self._invite_key(token)):
+            self._redis.hdel(NAMES, self._name_key(name))
+            raise PersonError("This link was used or has expired. Ask an administrator for a new one.")
+        person = replace(person, last_step=step)
+        self.keep(person)
+        return person
+
+    def keep(self, person: Person) -> None:
+        """Write an account."""
+        self._redis.hset(STAFF, person.id, self._cipher.seal(STAFF, json.dumps(asdict(person)).encode()))
+
+    # -- signing in --
+
+    def sign_in(self, name: str, password: str, code: str, now: float) -> Person | None:
+        """The person, or None without a hint of what was wrong. Five failures lock the name for 15 minutes."""
+        counter = f"{{console}}fail:{self._name_key(name)}"
+        if int(self._redis.get(counter) or 0) >= FAILURES:
+            return None
+        person_id = self._redis.hget(NAMES, self._name_key(name))
+        person = self.by_id(person_id.decode()) if person_id else None
+        right = _password_is(person.password if person else _NOBODY, password[:LONGEST_PASSWORD])
+        step = _step_of(person.secret, code, now) if person else None
+        if not (person and person.active and right and step and step > person.last_step):
+            self._redis.incr(counter)
+            self._redis.expire(counter, LOCK_SECONDS)
+            return None
+        self._redis.delete(counter)
+        person = replace(person, last_step=step)
+        self.keep(person)
+        return person
+
+    def locked(self, name: str) -> bool:
+        """Too many failures in a row for this name, whether or not somebody has it."""
+        return int(self._redis.get(f"{{console}}fail:{self._name_key(name)}") or 0) >= FAILURES
+
+    def _name_key(self, name: str) -> str:
+        return str(self._cipher.token_hash(" ".join(name.split()).casefold()))
+
+    def _invite_key(self, token: str) -> str:
+        return f"{{console}}invite:{hashlib.sha256(token.encode('utf-8', 'replace')).hexdigest()}"
+
+
+def _check_password(password: str) -> None:
+    if len(password) < SHORTEST_PASSWORD:
+        raise PersonError("The password needs at least 12 characters. Three or four words make a good one.")
+    if len(password) > LONGEST_PASSWORD:
+        raise PersonError("The password may have at most 200 characters.")
+    if len(set(password)) < 5:
+        raise PersonError("The password repeats itself. Three or four words make a good one.")
+
+
+def _password_is(hashed: str, password: str) -> bool:
+    try:
+        return bool(_hasher.verify(hashed, password))
+    except argon2.exceptions.VerificationError:
+        return False
+
+
+def _step_of(secret: str, code: str, now: float) -> int | None:
+    """The time step (30 s) whose code this is, one step of drift allowed; None for a wrong one."""
+    code = "".join(code.split())
+    totp = pyotp.TOTP(secret)
+    for drift in (0, -1, 1):
+        at = int(now) + drift * 30
+        if len(code) == 6 and code.isdecimal() and secrets.compare_digest(totp.at(at).encode(), code.encode()):
+            return at // 30
+    return None

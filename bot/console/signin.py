@@ -1,0 +1,108 @@
+"""Signing in and out, joining by a one-time link, and the language of one's own pages."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from flask import Response
+
+from bot.console import kept
+from bot.console.desk import Visit
+from bot.console.people import Person, PersonError
+from bot.console.sessions import LONGEST_SECONDS
+
+
+def page(visit: Visit) -> Response:
+    """The sign-in form."""
+    if visit.person:
+        return visit.go("/")
+    return visit.page("sign_in.html", error="", nobody=visit.desk.people.nobody_yet())
+
+
+def enter(visit: Visit) -> Response:
+    """Name, password and code. One sentence for every kind of wrong."""
+    desk = visit.desk
+    person = desk.people.sign_in(visit.typed("name", 80), visit.typed("password", 300), visit.typed("code", 20), desk.wall())
+    if person is None:
+        desk.audit("nobody", "sign-in refused", "", "")
+        locked = desk.people.locked(visit.typed("name", 80))
+        error = (
+            "Too many wrong tries. Wait 15 minutes, or ask an administrator."
+            if locked
+            else "Name, password or code is not right, or the code was used already. Wait for the next code."
+        )
+        values = {"kept_path": visit.typed("kept_path"), "kept_form": visit.typed("kept_form", 70_000)}
+        return visit.page("sign_in.html", 422, error=visit.say(error), name=visit.typed("name", 80), **values)
+    return _inside(visit, person)
+
+
+def _inside(visit: Visit, person: Person) -> Response:
+    desk = visit.desk
+    old = visit.request.cookies.get(desk.cookie, "")
+    if old:
+        desk.sessions.end(old)
+    token = desk.sessions.begin(person, desk.wall())
+    desk.audit(person.id, "signed in", "", "")
+    found = desk.sessions.find(token, desk.wall(), touch=False)
+    signed = replace(visit, signed=found[0] if found else None, person=person)
+    response = kept.resume(signed) or visit.go("/")
+    response.set_cookie(
+        desk.cookie, token, max_age=LONGEST_SECONDS, secure=desk.secure, httponly=True, samesite="Strict", path="/"
+    )
+    return response
+
+
+def leave(visit: Visit) -> Response:
+    """Sign out of this browser."""
+    visit.desk.sessions.end(visit.request.cookies.get(visit.desk.cookie, ""))
+    response = visit.go("/sign-in")
+    response.delete_cookie(visit.desk.cookie, path="/", secure=visit.desk.secure, httponly=True, samesite="Strict")
+    return response
+
+
+def leave_everywhere(visit: Visit) -> Response:
+    """Sign out of every browser."""
+    visit.desk.sessions.end_all(visit.who)
+    return leave(visit)
+
+
+def language(visit: Visit) -> Response:
+    """English or Spanish, kept with the account."""
+    chosen = "es" if visit.typed("language") == "es" else "en"
+    visit.desk.people.keep(replace(visit.who, language=chosen))
+    return visit.go(kept.local_path(visit.typed("back")))
+
+
+def join_page(visit: Visit, token: str) -> Response:
+    """The form of a one-time link."""
+    return _join_form(visit, token, 200, "")
+
+
+def join(visit: Visit, token: str) -> Response:
+    """Make the account and sign in."""
+    desk = visit.desk
+    if visit.typed("password", 300) != visit.typed("again", 300):
+        return _join_form(visit, token, 422, visit.say("The two passwords are not the same."))
+    try:
+        person = desk.people.join(
+            token,
+            visit.typed("name", 80),
+            visit.typed("password", 300),
+            visit.typed("code", 20),
+            visit.language,
+            desk.wall(),
+        )
+    except PersonError as error:
+        return _join_form(visit, token, 422, visit.say(str(error)))
+    desk.audit(person.id, "joined", person.id, person.role)
+    return _inside(visit, person)
+
+
+def _join_form(visit: Visit, token: str, status: int, error: str) -> Response:
+    invite = visit.desk.people.invitation(token)
+    if invite is None:
+        why = visit.say("This link was used or has expired. Ask an administrator for a new one.")
+        return visit.page("refused.html", 404, why=why)
+    return visit.page(
+        "join.html", status, token=token, secret=invite.secret, role=invite.role, error=error, name=visit.typed("name", 80)
+    )
