@@ -175,7 +175,7 @@ class Conversation:
 
         def decide(record: Record, now: float) -> tuple[Turn, bytes]:
             session = record.session
-            if session is None or session.ended or (session.id, session.turn) != (body["s"], body["t"]):
+            if record.owner or session is None or session.ended or (session.id, session.turn) != (body["s"], body["t"]):
                 out[:] = [Outgoing(record.phone, None, "the patient has moved on")]
                 return self._bare(record, (), {}), _note(out[0])
             verdict = may_answer_silence(record, self.hours(record.phone), now)
@@ -269,6 +269,10 @@ class Conversation:
             return replace(self._bare(record, dropped, event), tasks=tasks), b"noted"
 
         self._commit(patient, "", key, decide)
+
+    def staff_turn(self, patient: str, key: str, decide: Callable[[Record, float], tuple[Turn, bytes]]) -> bytes:
+        """A commit by a member of staff (bot/takeover.py), stored under *key* like any turn."""
+        return self._commit(patient, "", key, decide)
 
     # -- inside --
 

@@ -37,7 +37,7 @@ def take(clinic: Clinic, patient: str, record: Record, given: Input, now: float)
         return _move(clinic, patient, record, given, Reading("silence", why="no reply"), now)
     if record.opted_out and given.door == "sms" and reading.kind != "opt_in":
         return _after_stop(record, given, reading, now)
-    if record.owner and (given.door == "sms" or reading.kind != "emergency"):
+    if record.owner and reading.kind != "opt_out" and (given.door == "sms" or reading.kind != "emergency"):
         return _for_the_owner(clinic, record, given, reading, now)
     record = replace(record, unanswered=0)
     carrier = _carrier_answers(clinic, given)
@@ -132,6 +132,8 @@ def _after_stop(record: Record, given: Input, reading: Reading, now: float) -> T
 
 def _for_the_owner(clinic: Clinic, record: Record, given: Input, reading: Reading, now: float) -> Turn:
     """A nurse has this patient: the bot says nothing of its own. A caller is put through to a person."""
+    if reading.kind == "opt_in":
+        record = replace(record, opted_out=False)
     turn = _nothing(record, given, reading, now)
     if given.door == "voice":
         is_open = clinic.is_open(now)

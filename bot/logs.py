@@ -10,7 +10,8 @@ import structlog
 
 FIELDS = frozenset(
     {"event", "level", "timestamp", "effect", "kind", "status", "why", "error", "route", "reason", "bucket", "turn",
-     "session", "state", "outcome", "rule", "milliseconds", "code"}
+     "session", "state", "outcome", "rule", "milliseconds", "code",
+     "actor", "action", "about", "detail"}
 )  # fmt: skip
 
 

@@ -28,6 +28,7 @@ from bot.store.embedded import EmbeddedServer
 PARTS = {
     "web": [sys.executable, "-m", "bot.web.serve"],
     "worker": [sys.executable, "-m", "workers.run"],
+    "console": [sys.executable, "-m", "bot.console.serve"],
     "local Twilio": [sys.executable, "-m", "bot.sandbox"],
 }
 READY_SECONDS = 20.0
@@ -99,6 +100,7 @@ def run(environment: dict[str, str], say: Callable[[str], None]) -> int:
         **environment,
         "WEB_PORT": str(web),
         "SANDBOX_PORT": str(twilio),
+        "CONSOLE_PORT": str(free_port(int(environment.get("CONSOLE_PORT", "8020")))),
     }
     settings = Settings.load(environment)
     load_flows()  # a malformed flow is refused before anything starts, with every error

@@ -109,6 +109,8 @@ class Settings(BaseSettings):
     web_host: str | None = _setting("Network address to listen on; empty: 127.0.0.1 in the sandbox, else 0.0.0.0", None)
     web_port: Port = _setting("Port for webhooks and links; also read from PORT", 8000)
     sandbox_port: Port = _setting("Port for the local Twilio and the phone page", 8010)
+    console_port: Port = _setting("Port for the staff console", 8020)
+    console_url: Address | None = _setting("Address staff open; empty: this machine only, at CONSOLE_PORT", None)
     web_processes: int = _setting("Web server processes", 2, ge=1, le=64)
     web_threads: int = _setting("Threads in each of them", 4, ge=1, le=64)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = _setting("How much is logged", "INFO")

@@ -29,7 +29,7 @@ class Whole:
         kept = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG", "TMPDIR")}
         # Another port range than a person's own `make run`; a taken port is passed over anyway.
         first = 21_000 + os.getpid() % 20_000
-        ports = {"WEB_PORT": str(first), "SANDBOX_PORT": str(first + 100)}
+        ports = {"WEB_PORT": str(first), "SANDBOX_PORT": str(first + 100), "CONSOLE_PORT": str(first + 200)}
         quiet = {"QUIET_START": "23:59", "QUIET_END": "00:00"}
         self.environment = {**kept, "DATA_DIR": str(self.folder), "WEB_PROCESSES": "1", **ports, **quiet, **settings}
         self.output = (self.folder / "output").open("w+")

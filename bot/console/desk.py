@@ -13,7 +13,6 @@ from flask import Request, Response, make_response, redirect, render_template
 
 from bot.console.people import People, Person
 from bot.console.sessions import Sessions, Signed
-from bot.console.words import in_language
 from bot.conversation import Conversation
 from bot.settings import Settings
 from bot.store.store import Store
@@ -68,13 +67,6 @@ class Visit:
     least: str | None = None
 
     @property
-    def language(self) -> str:
-        """en or es: the person's own, else what the browser asks for."""
-        if self.person:
-            return self.person.language
-        return self.request.accept_languages.best_match(["en", "es"]) or "en"
-
-    @property
     def who(self) -> Person:
         """The person of a route that needs one."""
         if self.person is None:
@@ -82,8 +74,8 @@ class Visit:
         return self.person
 
     def say(self, text: str, **values: object) -> str:
-        """A sentence of the interface in this person's language."""
-        return in_language(self.language, text, **values)
+        """A sentence of the interface, its {names} filled; the one place where a second language comes in."""
+        return text.format(**values) if values else text
 
     def typed(self, name: str, most: int = 2000) -> str:
         """A field of the form, cut to *most* characters."""
@@ -122,9 +114,6 @@ class Clock:
     def at(self, when: float) -> str:
         """Nov 24, 13:05"""
         moment = datetime.fromtimestamp(when, self.visit.desk.zone)
-        if self.visit.language == "es":
-            months = ("ene", "feb", "mar", "abr", "may", "jun", "jul", "ago", "sep", "oct", "nov", "dic")
-            return f"{moment.day} {months[moment.month - 1]}, {moment:%H:%M}"
         return f"{moment:%b} {moment.day}, {moment:%H:%M}"
 
     def iso(self, when: float) -> str:

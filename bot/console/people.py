@@ -41,7 +41,6 @@ class Person:
     role: Role
     password: str
     secret: str
-    language: str = "en"
     active: bool = True
     epoch: int = 0
     last_step: int = 0
@@ -99,7 +98,7 @@ class People:
         raw = self._redis.get(key)
         return Invite(**json.loads(self._cipher.open(key, raw))) if raw else None
 
-    def join(self, token: str, name: str, password: str, code: str, language: str, now: float) -> Person:
+    def join(self, token: str, name: str, password: str, code: str, now: float) -> Person:
         """The account that *token* invites to. The link works once. Raises PersonError in a sentence."""
         invite = self.invitation(token)
         if invite is None:
@@ -111,7 +110,7 @@ class People:
         step = _step_of(invite.secret, code, now)
         if step is None:
             raise PersonError("The code is not right. Check that your telephone's clock is set automatically.")
-        person = Person(secrets.token_urlsafe(9), name, invite.role, _hasher.hash(password), invite.secret, language)
+        person = Person(secrets.token_urlsafe(9), name, invite.role, _hasher.hash(password), invite.secret)
         if not self._redis.hsetnx(NAMES, self._name_key(name), person.id):
             raise PersonError("Somebody has this name already. Choose another.")
         if not self._redis.getdel(self._invite_key(token)):

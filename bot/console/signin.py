@@ -1,4 +1,4 @@
-"""Signing in and out, joining by a one-time link, and the language of one's own pages."""
+"""Signing in and out, and joining by a one-time link."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ def page(visit: Visit) -> Response:
 def enter(visit: Visit) -> Response:
     """Name, password and code. One sentence for every kind of wrong."""
     desk = visit.desk
-    person = desk.people.sign_in(visit.typed("name", 80), visit.typed("password", 300), visit.typed("code", 20), desk.wall())
+    person = desk.people.sign_in(
+        visit.typed("name", 80), visit.typed("password", 300), visit.typed("code", 20), desk.wall()
+    )
     if person is None:
         desk.audit("nobody", "sign-in refused", "", "")
         locked = desk.people.locked(visit.typed("name", 80))
@@ -66,13 +68,6 @@ def leave_everywhere(visit: Visit) -> Response:
     return leave(visit)
 
 
-def language(visit: Visit) -> Response:
-    """English or Spanish, kept with the account."""
-    chosen = "es" if visit.typed("language") == "es" else "en"
-    visit.desk.people.keep(replace(visit.who, language=chosen))
-    return visit.go(kept.local_path(visit.typed("back")))
-
-
 def join_page(visit: Visit, token: str) -> Response:
     """The form of a one-time link."""
     return _join_form(visit, token, 200, "")
@@ -89,7 +84,6 @@ def join(visit: Visit, token: str) -> Response:
             visit.typed("name", 80),
             visit.typed("password", 300),
             visit.typed("code", 20),
-            visit.language,
             desk.wall(),
         )
     except PersonError as error:
@@ -104,5 +98,11 @@ def _join_form(visit: Visit, token: str, status: int, error: str) -> Response:
         why = visit.say("This link was used or has expired. Ask an administrator for a new one.")
         return visit.page("refused.html", 404, why=why)
     return visit.page(
-        "join.html", status, token=token, secret=invite.secret, role=invite.role, error=error, name=visit.typed("name", 80)
+        "join.html",
+        status,
+        token=token,
+        secret=invite.secret,
+        role=invite.role,
+        error=error,
+        name=visit.typed("name", 80),
     )

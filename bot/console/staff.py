@@ -38,10 +38,7 @@ def change(visit: Visit, name: str) -> Response:
 
 def _role(visit: Visit) -> Role:
     given = visit.typed("role")
-    for role in ROLES:
-        if role == given:
-            return role
-    abort(400)
+    return next((role for role in ROLES if role == given), None) or abort(400)
 
 
 def _page(visit: Visit, status: int = 200, *, link: str = "", role: str = "", error: str = "") -> Response:

@@ -1,0 +1,55 @@
+"""``python -m bot.console.serve``: the console's process. One process of a few threads is plenty for a clinic's staff."""
+
+from __future__ import annotations
+
+import importlib
+import signal
+import sys
+from typing import Any
+
+import waitress
+
+from bot.console.app import UPLOAD_LIMIT, create_app
+from bot.logs import set_up_logs
+from bot.settings import Settings, SettingsError
+
+_waitress: Any = waitress  # untyped
+
+
+def main() -> int:
+    """Serve until SIGTERM or Ctrl-C."""
+    try:
+        settings = Settings.load()
+    except SettingsError as error:
+        print(error, file=sys.stderr)
+        return 2
+    set_up_logs(settings.log_level)
+    # By name: the parts are put together above this room.
+    desk = importlib.import_module("bot.wiring").make_console_desk(settings)
+    app = create_app(desk)
+    server = _waitress.create_server(
+        app,
+        host=settings.host,
+        port=settings.console_port,
+        threads=4,
+        max_request_body_size=UPLOAD_LIMIT + 65_536,
+        clear_untrusted_proxy_headers=True,
+        ident=None,
+        expose_tracebacks=False,
+    )
+    if desk.people.nobody_yet():
+        token = desk.people.invite("administrator", "first run")
+        print(f"Staff console, first administrator (one time, 24 hours): {desk.address}/join/{token}", flush=True)
+    else:
+        print(f"Staff console: {desk.address}/", flush=True)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the supervisor passes Ctrl-C on as SIGTERM
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    try:
+        server.run()
+    finally:
+        server.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
