@@ -173,7 +173,7 @@ def _arm(loaded: Loaded, session: Session, event: str) -> model.Event | None:
 
 
 def _event(loaded: Loaded, session: Session, name: str, arm: model.Event) -> Step:
-    if name == "urgent" and session.alarm in ("emergency", "crisis"):
+    if name == "urgent" and session.outcome == "emergency":
         return look(loaded, session)  # an urgent word never softens an emergency that was already raised
     greeting = loaded.flow.greeting
     greets = greeting and not session.state and name not in ALARMS and name != "opt_out"
@@ -183,7 +183,7 @@ def _event(loaded: Loaded, session: Session, name: str, arm: model.Event) -> Ste
         after = Step(session, end=_end_of(loaded, session)) if session.ended else look(loaded, session)
         return replace(after, say=(*say, *after.say), effects=effects, values=_values(session))
     if name in ALARMS:
-        session = session.but(alarm=name, reason=None, rule=None)
+        session = session.but(reason=None, rule=None)
     session = session.but(rule=arm.rule or session.rule, ended=False)
     return _enter(loaded, session, arm.target, say=say, effects=effects)
 

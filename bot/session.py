@@ -30,7 +30,6 @@ class Session:
     disposition: str | None = None
     rule: str | None = None
     reason: str | None = None
-    alarm: str | None = None
     ended: bool = False
 
     def but(self, **changes: Any) -> Session:

@@ -163,13 +163,15 @@ class Otherwise(Part):
 
 
 class Event(Part):
-    """What an any-state event does: say something, do something, and move (or stay and ask again)."""
+    """What an any-state event does: say something, do something, and move (or stay and ask again). *source*: the seed
+    rules that what it says stands for."""
 
     guard: GuardField | None = None
     say: list[Name] = []
     do: list[Do] = []
     target: Name | None = None
     rule: str | None = None
+    source: list[str] = []
 
 
 class NoMatch(Part):
@@ -242,6 +244,7 @@ class Question(Part):
     transitions: Annotated[list[Arrow], Field(min_length=1)]
     no_match: NoMatch | None = None
     no_input: NoInput | None = None
+    source: list[str] = []
 
 
 class Message(Part):
@@ -252,6 +255,7 @@ class Message(Part):
     do: list[Do] = []
     outcome: Outcome | None = None
     transitions: Annotated[list[Arrow], Field(min_length=1)]
+    source: list[str] = []
 
 
 class Decision(Part):

@@ -111,7 +111,6 @@ class _Checking:
             self.watch.loaded, visit=visit, latch=promises.latch, crash=self._crash, collapse=self.collapse,
             limit=self.limit,
         )  # fmt: skip
-        promises.watch(explorer)
         try:
             explored = explorer.run()
         except TooManyError as error:
@@ -120,7 +119,7 @@ class _Checking:
         self.report.counts |= {
             "configurations": len(explored.nodes),
             "turns": explored.moves,
-            "different turns": promises.looked,
+            "different turns": promises.looked(),
             "different messages": len(self.turns.examples),
         }
         return explored
@@ -185,14 +184,15 @@ class _Checking:
             self._say(words.misread(self.loaded, self.read))
 
     def _promised(self, explored: Explored, promises: Promises) -> None:
+        hits = promises.hits()
         for at, one in enumerate(self.loaded.flow.invariants):
             move = promises.broken.get(at)
             if move is not None:
                 self._broken(at, "", self.talk.conversation(explored, move))
             kind = one.check
             if move is None and (kind.always or kind.never or kind.when):
-                self.report.held[one.id] = promises.hits.get(at, 0)
-                if kind.when is not None and not promises.hits.get(at):
+                self.report.held[one.id] = hits.get(at, 0)
+                if kind.when is not None and not hits.get(at):
                     message = f"{one.id} is about a turn that never comes: {one.says}"
                     self._warn([(("invariants", at), message)])
             every: tuple[tuple[object, Callable[..., Iterator[tuple[Path, str]]]], ...] = (

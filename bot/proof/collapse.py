@@ -3,7 +3,8 @@
 Three collapses, each an argument about engine.py that tests/test_proof_explore.py repeats on random walks without them:
 1. Values of an answer that no guard (of the flow or of its invariants) tells apart are one value.
 2. A name that no guard reads from here on is left out (a backwards data flow over the states; what BACK may return to
-   counts while BACK still works). What an invariant reads is kept, or its decided verdict when BACK works no more.
+   counts while BACK still works). What an invariant reads is kept; when BACK works no more, answers that no question
+   ahead can change are fixed, and only what they leave open of each invariant is kept (left.py).
 3. Language is left out when no guard reads it: it can be switched in every turn, so whatever is reached in one language
    is reached in all, and texts are checked in all.
 Turn number and id are never read by the engine.
@@ -11,7 +12,7 @@ Turn number and id are never read by the engine.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from bot.engine import Session
@@ -19,6 +20,7 @@ from bot.flow import model
 from bot.flow.guard import UNCLEAR, Answer, Guard
 from bot.flow.invariant import conditions, tests_of
 from bot.flow.load import BUILT_IN, Loaded, domain, guards
+from bot.proof.left import Left
 
 Key = tuple[Any, ...]
 
@@ -204,11 +206,10 @@ class Collapse:
         self.future = Future(loaded.flow)
         every = [guard for _, guard in guards(loaded.flow)] + invariant_guards(loaded.flow)
         self.language_matters = any(node.name == "language" for guard in every for node in guard.walk())
-        self._promises = invariant_guards(loaded.flow)
-        self.watched = sorted(_names(self._promises) - set(BUILT_IN))
-        self._verdicts: dict[Hashable, int] = {}
-        self._settled: dict[Hashable, int] = {}
+        self.watched = sorted(_names(invariant_guards(loaded.flow)) - set(BUILT_IN))
+        self._left = Left(loaded.flow)
         self._anew: dict[str, tuple[str, ...]] = {}
+        self._outcomes: dict[str, frozenset[str]] = {}
         self._names_for: dict[tuple[str, tuple[str, ...]], tuple[str, ...]] = {}
 
     def settled(self, session: Session) -> bool:
@@ -221,13 +222,16 @@ class Collapse:
         settled = self.settled(session)
         names = self._live(session.state, () if settled else session.trail)
         language = session.language if self.language_matters else ""
+        known: Key
+        if settled:
+            fixed = self._memory(session)
+            known = (fixed, *[answers.get(name) for name in self._rewritten(session.state)])
+        else:
+            known = (session.trail, *[answers.get(name) for name in self.watched])
         rest: Key = (
-            session.state, session.channel, language, session.alarm, session.ended, session.disposition,
-            tuple([answers.get(name) for name in names]), self._memory(session) if settled else -1,
-            () if settled else session.trail, session.outcome,
-            () if settled else tuple([answers.get(name) for name in self.watched]),
+            session.state, session.channel, language, session.ended, session.disposition,
+            tuple([answers.get(name) for name in names]), settled, session.outcome, known,
             session.reason if self.future.reasons[session.state] else None,
-            tuple([answers.get(name) for name in self._rewritten(session.state)]) if settled else (),
         )  # fmt: skip
         return (session.misses, session.silences), rest
 
@@ -249,26 +253,13 @@ class Collapse:
 
     def _memory(self, session: Session) -> int:
         """A number for what the invariants will ever know of answers that stay as they are."""
-        seen = tuple([session.answers.get(name) for name in self.watched])
-        found = self._settled.get(seen)
+        return self._left.of(session.answers, frozenset(self._rewritten(session.state)), self._ahead(session))
+
+    def _ahead(self, session: Session) -> frozenset[str]:
+        """Every outcome that a guard may see from here until the walk starts over."""
+        found = self._outcomes.get(session.state)
         if found is None:
-            left = tuple(_residue(guard, session.answers) for guard in self._promises)
-            found = self._settled[seen] = self._verdicts.setdefault(left, len(self._verdicts))
-        return found
-
-
-def _residue(guard: Guard, answers: Mapping[str, Answer]) -> Hashable:
-    """*guard* with what the answers decide worked out: True, False, or the tree of what is left."""
-    if guard.op == "answered":
-        return True if guard.name in answers else ("answered", guard.name)
-    if guard.name:
-        verdict = guard.decide(answers)
-        return (guard.op, guard.name, guard.value) if verdict is None else verdict
-    parts = [_residue(part, answers) for part in guard.parts]
-    if guard.op == "not":
-        return (not parts[0]) if isinstance(parts[0], bool) else ("not", parts[0])
-    settles = guard.op == "any"
-    if settles in parts:
-        return settles
-    left = tuple(part for part in parts if part is not (not settles))
-    return (guard.op, left) if left else not settles
+            ahead = (self.flow.states[name] for name in self.future.reach[session.state])
+            outcomes = {getattr(state, "outcome", None) for state in ahead}
+            found = self._outcomes[session.state] = frozenset(one for one in outcomes if one)
+        return found | {session.outcome or "none"}

@@ -1,34 +1,23 @@
-"""Conditions of an invariant -> fast predicates over one turn. Pure."""
+"""The invariants of single turns, checked while the explorer runs. Pure."""
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bot import engine
-from bot.flow.guard import Guard
-from bot.flow.invariant import Check, Condition, Invariant
+from bot.flow.guard import Context
+from bot.flow.invariant import Check, Condition, tests_of
 from bot.flow.load import EVENTS, Loaded, Problem, domain
-from bot.proof.explore import ALWAYS_MOVE, Explorer, Move
+from bot.proof.explore import ALWAYS_MOVE, Move, starts_over
+from bot.proof.partial import Leaf, Tree, leaves, reduce_condition, reduce_guard, reduce_tree
 from bot.proof.talk import Talk
 
 Holds = Callable[[Move], bool]
 ALWAYS_HEARD = {"answer", "unclear", "silence", "switch"}
-
-
-def compile_condition(one: Condition, talk: Talk) -> Holds:
-    """A predicate that says whether *one* holds of a turn."""
-    if one.all is not None:
-        parts = [compile_condition(part, talk) for part in one.all]
-        return lambda move: all(part(move) for part in parts)
-    if one.any is not None:
-        parts = [compile_condition(part, talk) for part in one.any]
-        return lambda move: any(part(move) for part in parts)
-    if one.not_ is not None:
-        inner = compile_condition(one.not_, talk)
-        return lambda move: not inner(move)
-    return _atom(one, talk)
 
 
 def _atom(one: Condition, talk: Talk) -> Holds:
@@ -37,14 +26,6 @@ def _atom(one: Condition, talk: Talk) -> Holds:
         if wanted is not None:
             return make(wanted, talk)
     raise AssertionError("the model lets no empty condition through")
-
-
-def _after(guard: Guard, talk: Talk) -> Holds:
-    return lambda move: guard.decide(engine.context(move.step.session)) is True
-
-
-def _before(guard: Guard, talk: Talk) -> Holds:
-    return lambda move: guard.decide(engine.context(move.before)) is True
 
 
 def _says(keys: list[str], talk: Talk) -> Holds:
@@ -84,8 +65,6 @@ def _moves(wanted: bool, talk: Talk) -> Holds:
 
 
 _ATOMS: dict[str, Callable[[Any, Talk], Holds]] = {
-    "guard": _after,
-    "was": _before,
     "heard": lambda names, talk: lambda move: move.heard.name in names,
     "from_": lambda names, talk: lambda move: move.before.state in names,
     "to": lambda names, talk: lambda move: move.step.session.state in names,
@@ -93,7 +72,7 @@ _ATOMS: dict[str, Callable[[Any, Talk], Holds]] = {
     "first": _first,
     "does": _does,
     "text": _text,
-    "starts": lambda wanted, talk: lambda move: move.origin < 0 or move.heard.name == "restart",
+    "starts": lambda wanted, talk: lambda move: move.origin < 0 or starts_over(move.before, move.heard),
     "moves": _moves,
     "ends": lambda wanted, talk: lambda move: move.step.end == wanted,
     "ended": lambda wanted, talk: lambda move: move.step.session.ended is wanted,
@@ -109,75 +88,147 @@ def plain(text: str) -> str:
     return _DIGITS.sub("", text.lower())
 
 
+@dataclass(slots=True)
+class Verdict:
+    """Of turns that look alike: how many came, whose *when* held, what they break, and what is remembered (bits)."""
+
+    hits: tuple[int, ...]
+    broken: tuple[int, ...]
+    after: int
+    never: int
+    count: int = 0
+
+
+class _Look:
+    """Turns that every part of every condition but the answers sees alike; *open*: what the answers still decide."""
+
+    def __init__(self, trees: list[tuple[int, Tree, Tree]], latched: list[tuple[int, Tree, Tree]]) -> None:
+        self.trees = [one for one in trees if one[1] is not False]
+        self.latched = latched
+        found = [leaf for _, *both in trees + latched for tree in both for leaf in leaves(tree)]
+        self.names = [sorted({node.name for side, guard in found if side == want for node in guard.walk() if node.name})
+                      for want in ("was", "guard")]  # fmt: skip
+        self.verdicts: dict[tuple[object, ...], Verdict] = {}
+
+    def of(self, move: Move) -> Verdict:
+        """The verdict for the answers before and after *move*."""
+        before, after = move.before.answers, move.step.session.answers
+        key = (*[before.get(name) for name in self.names[0]], *[after.get(name) for name in self.names[1]])
+        found = self.verdicts.get(key)
+        if found is None:
+            found = self.verdicts[key] = self._judge(before, after)
+        return found
+
+    def _judge(self, before: Context, after: Context) -> Verdict:
+        def leaf(one: Leaf) -> Tree:
+            return one[1].decide(before if one[0] == "was" else after) is True
+
+        hit = [(at, then) for at, when, then in self.trees if reduce_tree(when, leaf) is True]
+        broken = tuple([at for at, then in hit if reduce_tree(then, leaf) is False])
+        masks = [0, 0]
+        for place, *both in self.latched:
+            for side, tree in enumerate(both):
+                masks[side] |= (reduce_tree(tree, leaf) is True) << place
+        return Verdict(tuple([at for at, _ in hit]), broken, masks[0], masks[1])
+
+
 class Promises:
     """The invariants of turns. *visit* and *latch* are handed to the explorer; *broken* are first violations by place.
 
-    Turns that look alike to every condition are looked at once: a condition reads what was heard, where the session
-    stood and stands, the answers that invariants name, what was said and done.
+    Each condition is worked out once for turns that look alike (what was heard, where the session stood and stands,
+    what was said and done), and what is left of it once for the answers that it reads.
     """
 
     def __init__(self, loaded: Loaded, talk: Talk) -> None:
+        self.talk = talk
         self.broken: dict[int, Move] = {}
-        self.hits: dict[int, int] = {}
-        self.looked = 0
-        self._seen: set[Any] = set()
-        self._latched: list[tuple[int, Holds, Holds]] = []
-        self._plain: list[tuple[int, Holds | None, Holds]] = []
+        self._looks: dict[tuple[object, ...], _Look] = {}
+        self._atoms: dict[int, Holds] = {}
+        self._trees: list[tuple[int, Condition | None, Condition]] = []
+        self._latched: list[tuple[int, Condition, Condition]] = []
         for at, one in enumerate(loaded.flow.invariants):
-            self._add(at, one, talk)
-        self.names: tuple[str, ...] = ()
+            self._add(at, one.check)
+        parts = [part for one in loaded.flow.invariants for _, part in _parts(one.check)]
+        guards = [guard for part in parts for guard in tests_of(part)]
+        self._tongue = any(node.name == "language" for guard in guards for node in guard.walk())
+        self._last: tuple[Move | None, Verdict] = (None, Verdict((), (), 0, 0))
 
-    def _add(self, at: int, one: Invariant, talk: Talk) -> None:
-        check: Check = one.check
-        made = {name: compile_condition(part, talk) for name, part in _parts(check)}
-        if "after" in made:
-            self._latched.append((at, made["after"], made["never"]))
-        elif "never" in made:
-            never = made["never"]
-            self._plain.append((at, None, lambda move: not never(move)))
-        elif "always" in made:
-            self._plain.append((at, None, made["always"]))
-        elif "when" in made:
-            self._plain.append((at, made["when"], made["then"]))
+    def _add(self, at: int, check: Check) -> None:
+        if check.after is not None and check.never is not None:
+            self._latched.append((at, check.after, check.never))
+        elif check.never is not None:
+            self._trees.append((at, None, Condition.model_validate({"not": check.never})))
+        elif check.always is not None:
+            self._trees.append((at, None, check.always))
+        elif check.when is not None and check.then is not None:
+            self._trees.append((at, check.when, check.then))
 
-    def watch(self, explorer: Explorer) -> None:
-        """Take the names of answers from the explorer's collapse."""
-        self.names = tuple(explorer.collapse.watched)
+    def looked(self) -> int:
+        """How many different turns were judged."""
+        return sum(len(look.verdicts) for look in self._looks.values())
+
+    def hits(self) -> dict[int, int]:
+        """By invariant: of how many turns it spoke."""
+        found: Counter[int] = Counter()
+        for look in self._looks.values():
+            for verdict in look.verdicts.values():
+                for at in verdict.hits:
+                    found[at] += verdict.count
+        return found
 
     def visit(self, move: Move) -> None:
         """Check one turn."""
-        key = self._looks(move)
-        if key in self._seen:
-            return
-        self._seen.add(key)
-        self.looked += 1
-        for at, when, then in self._plain:
-            if when is None or when(move):
-                self.hits[at] = self.hits.get(at, 0) + 1
-                if not then(move) and at not in self.broken:
-                    self.broken[at] = move
+        verdict = self._verdict(move)
+        verdict.count += 1
+        for at in verdict.broken:
+            self.broken.setdefault(at, move)
+        self._last = (move, verdict)
 
     def latch(self, bits: int, move: Move) -> int:
         """What is remembered after *move*; a latched promise that it breaks is noted."""
-        for place, (at, after, never) in enumerate(self._latched):
-            bit = 1 << place
-            if bits & bit:
-                if at not in self.broken and never(move):
-                    self.broken[at] = move
-            elif after(move):
-                bits |= bit
-                self.hits[at] = self.hits.get(at, 0) + 1
-        return bits
+        verdict = self._last[1] if self._last[0] is move else self._verdict(move)
+        for place, (at, _, _) in enumerate(self._latched):
+            if bits & verdict.never & (1 << place):
+                self.broken.setdefault(at, move)
+        return bits | verdict.after
 
-    def _looks(self, move: Move) -> Any:
+    def _verdict(self, move: Move) -> Verdict:
         before, step = move.before, move.step
         after = step.session
-        return (
-            move.heard.name, move.origin < 0, before.state, before.outcome, before.channel, before.language,
-            tuple([before.answers.get(name) for name in self.names]), after.state, after.outcome, after.disposition,
-            after.ended, after.channel, tuple([after.answers.get(name) for name in self.names]), step.say,
-            tuple([(effect.kind, effect.value) for effect in step.effects]), after.reason, step.values.get("a"),
+        key = (
+            move.heard.name, move.origin < 0 or starts_over(before, move.heard), before.state, before.outcome,
+            before.channel, after.state, after.outcome, after.channel, after.ended, after.disposition, step.say,
+            step.effects, step.end, after.reason, step.values.get("a"),
+            (before.language, after.language) if self._tongue else None,
         )  # fmt: skip
+        look = self._looks.get(key)
+        if look is None:
+            look = self._looks[key] = self._look(move)
+        return look.of(move)
+
+    def _look(self, move: Move) -> _Look:
+        sides = {"was": engine.context(replace(move.before, answers={}))}
+        sides["guard"] = engine.context(replace(move.step.session, answers={}))
+
+        def leaf(one: Condition) -> Tree:
+            side, guard = ("was", one.was) if one.was is not None else ("guard", one.guard)
+            if guard is None:
+                made = self._atoms.get(id(one))
+                if made is None:
+                    made = self._atoms[id(one)] = _atom(one, self.talk)
+                return made(move)
+            known = sides[side]
+            left = reduce_guard(guard, lambda atom: atom.decide(known) if atom.name in known else None)
+            return left if isinstance(left, bool) else (side, left)
+
+        def tree(one: Condition | None) -> Tree:
+            return True if one is None else reduce_condition(one, leaf)
+
+        plain = [(at, tree(when), then) for at, when, then in self._trees]
+        return _Look(
+            [(at, when, tree(then)) for at, when, then in plain if when is not False],
+            [(place, tree(after), tree(never)) for place, (_, after, never) in enumerate(self._latched)],
+        )
 
 
 def _parts(check: Check) -> list[tuple[str, Condition]]:

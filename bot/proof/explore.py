@@ -1,8 +1,9 @@
 """Every configuration that a flow can reach, by driving the real engine with everything a patient can do. Pure.
 
 Breadth first, so that the way recorded to each configuration is a shortest one. What may stand for what is argued in
-collapse.py. Only "not understood" and silence can depend on how often they came before; everything else is driven once
-for each configuration without those counts (``thorough`` drives all of it, and a test compares).
+collapse.py. How often something was not understood, or nothing came, is read by the next such turn alone, and only as
+"the limit is reached or not": so each count is walked by itself, and everything else is driven where both are zero
+(``thorough`` drives all of it everywhere, and a test compares).
 """
 
 from __future__ import annotations
@@ -114,6 +115,11 @@ def starts(loaded: Loaded, collapse: Collapse) -> Iterator[Session]:
                         yield replace(fresh, language=tongue, answers={**answers, name: tongue})
 
 
+def starts_over(before: Session, heard: Heard) -> bool:
+    """The walk begins again with nothing known: RESTART, or START after the end."""
+    return heard.name == "restart" or (heard.name == "opt_in" and before.ended)
+
+
 class Explorer:
     """One exploration. *visit* sees every turn; *latch* says what is remembered after it (bits, see conditions.py)."""
 
@@ -166,11 +172,11 @@ class Explorer:
             after = self._advance(number, node, heard)
             if after is not None and heard.name in ("unclear", "silence"):
                 forward.append(after)
-        if len(self.loaded.flow.channels) > 1 and (not session.ended or session.channel == "voice"):
-            self._turn(number, session, SWITCH, node.latches, node.start, partial(self._switch, session))
         rest = (self.collapse.key(session)[1], node.latches)
         known = self._done.get(rest)
         if known is None or self.thorough:
+            if len(self.loaded.flow.channels) > 1 and (not session.ended or session.channel == "voice"):
+                self._turn(number, session, SWITCH, node.latches, node.start, partial(self._switch, session))
             known = self._done[rest] = self._uncounted(number, node)
         forward += known
 
@@ -188,15 +194,16 @@ class Explorer:
 
     def _counted(self, session: Session) -> Iterator[Heard]:
         """What may depend on how often it came before: the unclear, silence, and events the flow does not know here."""
-        if not session.ended:
+        if session.ended:
+            return
+        if self.thorough or not session.silences:
             yield Heard("unclear", Reading("unclear"))
             hint = self._hint(session)
             if hint and not session.misses:
                 yield Heard("unclear", Reading("unclear", suggestions=hint))
+            yield from (heard for heard in self._events if not self._answered(session, heard))
+        if self.thorough or not session.misses:
             yield Heard("silence", Reading("silence"))
-        for heard in self._events:
-            if not self._answered(session, heard):
-                yield heard
 
     def _answered(self, session: Session, heard: Heard) -> bool:
         if heard.name in ALWAYS_MOVE or session.ended:
@@ -228,7 +235,7 @@ class Explorer:
             return None
         move = Move(origin, before, heard, step, self.found.moves)
         self.found.moves += 1
-        bits = 0 if heard.name == "restart" else bits
+        bits = 0 if starts_over(before, heard) else bits
         self.visit(move)
         bits = self.latch(bits, move)
         after = step.session

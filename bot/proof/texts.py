@@ -62,7 +62,7 @@ def silent(loaded: Loaded, turns: Turns, talk: Talk) -> Iterator[tuple[Path, str
             except wording.MissingPlaceholderError as error:
                 yield path, f"This turn cannot be said in {language!r}: {error}.", move
                 break
-            if not said and move.heard.name != "silence":
+            if not said and move.heard.name != "silence" and not move.step.handover:
                 yield path, f"This turn answers the patient with nothing in {language!r}.", move
                 break
 

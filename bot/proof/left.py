@@ -1,0 +1,91 @@
+"""What is left open of the invariants once answers are fixed. Pure.
+
+Two walks with the same left-over break the same invariants from here on, whatever their answers were.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Mapping
+
+from bot.flow import model
+from bot.flow.guard import Answer, Guard
+from bot.flow.invariant import Check, Condition
+from bot.proof.partial import Leaf, Tree, combined, leaves, reduce_condition, reduce_guard, reduce_tree, turned
+
+
+class Left:
+    """The left-overs of one flow's invariants."""
+
+    def __init__(self, flow: model.Flow) -> None:
+        self.checks = [one.check for one in flow.invariants]
+        self._open: dict[frozenset[str], _Open] = {}
+        self._numbers: dict[Hashable, int] = {}
+
+    def of(self, answers: Mapping[str, Answer], open_names: frozenset[str], outcomes: frozenset[str]) -> int:
+        """A number: equal for equal left-overs. *open_names* may still be answered anew; *outcomes*: all that may be seen
+        from here on."""
+        found = self._open.get(outcomes)
+        if found is None:
+            every = [tree for check in self.checks for one in (False, True) for tree in _trees(check, outcomes, one)]
+            found = self._open[outcomes] = _Open([tree for tree in every if not isinstance(tree, bool)], self._numbers)
+        return found.of(answers, open_names)
+
+
+class _Open:
+    """What invariants leave open where only some outcomes can come, and what answers make of it (remembered)."""
+
+    def __init__(self, trees: list[Tree], numbers: dict[Hashable, int]) -> None:
+        self._numbers = numbers
+        self.trees = trees
+        guards = [leaf[1] for tree in trees for leaf in leaves(tree) if leaf[0] != "opaque"]
+        self.names = sorted({node.name for guard in guards for node in guard.walk() if node.name})
+        self._known: dict[Hashable, int] = {}
+
+    def of(self, answers: Mapping[str, Answer], open_names: frozenset[str]) -> int:
+        key = (open_names, tuple([answers.get(name) for name in self.names]))
+        found = self._known.get(key)
+        if found is None:
+            found = self._known[key] = self._numbers.setdefault(self._left(answers, open_names), len(self._numbers))
+        return found
+
+    def _left(self, answers: Mapping[str, Answer], open_names: frozenset[str]) -> Hashable:
+        def atom(guard: Guard) -> bool | None:
+            if guard.name in open_names:
+                return None
+            if guard.op == "answered":
+                return guard.name in answers
+            return guard.decide(answers) if guard.name in answers else None
+
+        def leaf(found: Leaf) -> Tree:
+            if found[0] == "opaque":
+                return found  # type: ignore[no-any-return]  # a leaf of _trees
+            guard = reduce_guard(found[1], atom)
+            return guard if isinstance(guard, bool) else (found[0], guard)
+
+        return tuple([reduce_tree(tree, leaf) for tree in self.trees])
+
+
+def _trees(check: Check, outcomes: frozenset[str], afresh: bool) -> Iterator[Tree]:
+    """*afresh*: of a turn that starts over, after which no answer is left, so nothing is known of the after."""
+
+    def atom(guard: Guard) -> bool | None:
+        if guard.name != "outcome":
+            return None
+        seen = {guard.decide({"outcome": one}) for one in outcomes}
+        return seen.pop() if len(seen) == 1 else None
+
+    def leaf(one: Condition) -> Tree:
+        side, guard = ("was", one.was) if one.was is not None else ("guard", None if afresh else one.guard)
+        if guard is None:
+            return "opaque", id(one)
+        found = reduce_guard(guard, atom)
+        return found if isinstance(found, bool) else (side, found)
+
+    def tree(one: Condition) -> Tree:
+        return reduce_condition(one, leaf)
+
+    if check.when is not None and check.then is not None:
+        yield combined("any", [turned(tree(check.when)), tree(check.then)])
+    for one in (check.after, check.never, check.always):
+        if one is not None:
+            yield tree(one)
