@@ -28,7 +28,7 @@ def test_every_flow_is_proved_safe(reports: dict[str, Report]) -> None:
 def test_triage_declares_every_invariant_that_a_flow_can_show(reports: dict[str, Report]) -> None:
     """SPEC section E, by id; each was seen to speak of something."""
     held = reports["triage"].held
-    wanted = {*range(1, 22), 23, 29, 30, 31, 32, 33}
+    wanted = {*range(1, 22), 29, 30, 31, 32, 33}  # I23 is about reading (test_reading.py), I24 to I28 about sending
     assert wanted <= {int("".join(c for c in name[1:] if c.isdigit())) for name in held if name.startswith("I")}
     assert all(held.values())
 
