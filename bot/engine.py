@@ -297,7 +297,8 @@ def _finish(session: Session, name: str, state: model.Final, say: tuple[str, ...
         silences=0,
         ended=True,
         outcome=state.outcome or session.outcome,
-        disposition=state.disposition or session.disposition,
+        disposition=state.disposition,
+        trail=(),
     )
     return Step(session, (*say, *state.say), (*effects, *_effects(state.do)), state.then, _values(session))
 

@@ -22,6 +22,7 @@ from typing import IO
 from urllib.request import urlopen
 
 from bot.catalog import load_flows
+from bot.proved import require_proof
 from bot.settings import Settings
 from bot.store.embedded import EmbeddedServer
 
@@ -103,7 +104,9 @@ def run(environment: dict[str, str], say: Callable[[str], None]) -> int:
         "CONSOLE_PORT": str(free_port(int(environment.get("CONSOLE_PORT", "8020")))),
     }
     settings = Settings.load(environment)
-    load_flows()  # a malformed flow is refused before anything starts, with every error
+    # A flow that is malformed or breaks an invariant is refused before anything starts, with every error.
+    if require_proof(load_flows(), settings.data_dir, settings.secret_keys[0]):
+        say("The flows are proved safe (once for each version).")
     server = None
     if settings.state_url is None:
         server = EmbeddedServer(settings.data_dir)

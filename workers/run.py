@@ -15,7 +15,10 @@ from rq import SimpleWorker
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
+from bot.catalog import load_flows
+from bot.flow.load import FlowError
 from bot.logs import set_up_logs
+from bot.proved import require_proof
 from bot.relay import JOB, QUEUE, Relay
 from bot.settings import Settings, SettingsError
 from bot.store.client import connect
@@ -95,6 +98,11 @@ def main(mode: Literal["serve", "burst"] = "serve") -> int:
         settings = Settings.load()
     except SettingsError as error:
         print("The settings do not fit:", *error.problems, sep="\n  - ", file=sys.stderr)
+        return 2
+    try:
+        require_proof(load_flows(), settings.data_dir, settings.secret_keys[0])
+    except FlowError as error:
+        print(error, file=sys.stderr)
         return 2
     set_up_logs(settings.log_level)
     app = build(settings, role="worker")

@@ -123,7 +123,6 @@ class Future:
         events = {arm.target for arm in self.arms if arm.target}
         after = {name: _next_of(flow, state) | events for name, state in flow.states.items()}
         self.reach = {name: self._closure(name, after) for name in flow.states}
-        self.asks_again = any(isinstance(flow.states[name], model.Question) for name in self._closed(events))
         self.always = _names(arm.guard for arm in self.arms)
         self.live = self._liveness(self.always)
         self.reasons = {name: any(self._says_reason(one) for one in self.reach[name]) for name in flow.states}
@@ -135,9 +134,6 @@ class Future:
                 seen.add(name)
                 todo.append(name)
         return frozenset(seen)
-
-    def _closed(self, starts: set[str]) -> set[str]:
-        return {name for start in starts for name in self.reach[start]}
 
     def _liveness(self, always: set[str]) -> dict[str, set[str]]:
         live: dict[str, set[str]] = {name: set(always) for name in self.flow.states}
@@ -214,7 +210,7 @@ class Collapse:
 
     def settled(self, session: Session) -> bool:
         """BACK moves nothing any more, so answers that were given stay."""
-        return session.outcome is not None or (session.ended and not self.future.asks_again)
+        return session.outcome is not None or session.ended
 
     def key(self, session: Session) -> tuple[tuple[int, int], Key]:
         """(misses and silences, everything else that can matter)."""

@@ -103,7 +103,9 @@ class _Look:
     """Turns that every part of every condition but the answers sees alike; *open*: what the answers still decide."""
 
     def __init__(self, trees: list[tuple[int, Tree, Tree]], latched: list[tuple[int, Tree, Tree]]) -> None:
-        self.trees = [one for one in trees if one[1] is not False]
+        trees = [one for one in trees if one[1] is not False]
+        self.settled = tuple([at for at, when, then in trees if when is True and then is True])
+        self.trees = [one for one in trees if one[1] is not True or one[2] is not True]
         self.latched = latched
         found = [leaf for _, *both in trees + latched for tree in both for leaf in leaves(tree)]
         self.names = [sorted({node.name for side, guard in found if side == want for node in guard.walk() if node.name})
@@ -129,7 +131,7 @@ class _Look:
         for place, *both in self.latched:
             for side, tree in enumerate(both):
                 masks[side] |= (reduce_tree(tree, leaf) is True) << place
-        return Verdict(tuple([at for at, _ in hit]), broken, masks[0], masks[1])
+        return Verdict((*self.settled, *[at for at, _ in hit]), broken, masks[0], masks[1])
 
 
 class Promises:

@@ -40,6 +40,12 @@ class _Open:
         guards = [leaf[1] for tree in trees for leaf in leaves(tree) if leaf[0] != "opaque"]
         self.names = sorted({node.name for guard in guards for node in guard.walk() if node.name})
         self._known: dict[Hashable, int] = {}
+        # Trees that read the same names, together: most of them are the same for most answers.
+        groups: dict[tuple[str, ...], list[Tree]] = {}
+        for tree in trees:
+            read = {node.name for leaf in leaves(tree) if leaf[0] != "opaque" for node in leaf[1].walk() if node.name}
+            groups.setdefault(tuple(sorted(read)), []).append(tree)
+        self._groups = [(names, same, dict[Hashable, Hashable]()) for names, same in groups.items()]
 
     def of(self, answers: Mapping[str, Answer], open_names: frozenset[str]) -> int:
         key = (open_names, tuple([answers.get(name) for name in self.names]))
@@ -62,7 +68,13 @@ class _Open:
             guard = reduce_guard(found[1], atom)
             return guard if isinstance(guard, bool) else (found[0], guard)
 
-        return tuple([reduce_tree(tree, leaf) for tree in self.trees])
+        found: list[Hashable] = []
+        for names, trees, known in self._groups:
+            key = tuple([(answers.get(name), name in open_names) for name in names])
+            if key not in known:
+                known[key] = tuple([reduce_tree(tree, leaf) for tree in trees])
+            found.append(known[key])
+        return tuple(found)
 
 
 def _trees(check: Check, outcomes: frozenset[str], afresh: bool) -> Iterator[Tree]:

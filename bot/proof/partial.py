@@ -6,7 +6,7 @@ three values stay three: what is undecided there is the caller's to take for fal
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from typing import Any
 
 from bot.flow.guard import Guard
@@ -16,15 +16,18 @@ Tree = Hashable
 Leaf = Any
 
 
-def combined(op: str, trees: list[Tree]) -> Tree:
-    """*trees* under "all" or "any"."""
+def combined(op: str, trees: Iterable[Tree]) -> Tree:
+    """*trees* under "all" or "any"; those after one that settles it are not worked out."""
     settles = op == "any"
-    if any(tree is settles for tree in trees):
-        return settles
-    left = tuple(tree for tree in trees if tree is not (not settles))
+    left = []
+    for tree in trees:
+        if tree is settles:
+            return settles
+        if tree is not (not settles):
+            left.append(tree)
     if len(left) == 1:
         return left[0]
-    return (op, left) if left else not settles
+    return (op, tuple(left)) if left else not settles
 
 
 def turned(tree: Tree) -> Tree:
@@ -35,9 +38,9 @@ def turned(tree: Tree) -> Tree:
 def reduce_condition(one: Condition, leaf: Callable[[Condition], Tree]) -> Tree:
     """The tree of a condition; *leaf* says what becomes of each part that is not all, any or not."""
     if one.all is not None:
-        return combined("all", [reduce_condition(part, leaf) for part in one.all])
+        return combined("all", (reduce_condition(part, leaf) for part in one.all))
     if one.any is not None:
-        return combined("any", [reduce_condition(part, leaf) for part in one.any])
+        return combined("any", (reduce_condition(part, leaf) for part in one.any))
     if one.not_ is not None:
         return turned(reduce_condition(one.not_, leaf))
     return leaf(one)
@@ -48,7 +51,7 @@ def reduce_tree(tree: Tree, leaf: Callable[[Leaf], Tree]) -> Tree:
     if isinstance(tree, bool):
         return tree
     if isinstance(tree, tuple) and tree[0] in ("all", "any"):
-        return combined(tree[0], [reduce_tree(part, leaf) for part in tree[1]])
+        return combined(tree[0], (reduce_tree(part, leaf) for part in tree[1]))
     if isinstance(tree, tuple) and tree[0] == "not":
         return turned(reduce_tree(tree[1], leaf))
     return leaf(tree)
@@ -70,15 +73,19 @@ def leaves(tree: Tree) -> Iterator[Leaf]:
 def reduce_guard(guard: Guard, atom: Callable[[Guard], bool | None]) -> bool | Guard:
     """*guard* with what *atom* decides worked out; an atom that stays None stays in it."""
     if guard.name:
-        found = atom(guard)
-        return guard if found is None else found
-    parts = [reduce_guard(part, atom) for part in guard.parts]
+        verdict = atom(guard)
+        return guard if verdict is None else verdict
     if guard.op == "not":
-        return (not parts[0]) if isinstance(parts[0], bool) else Guard("not", (parts[0],))
+        inner = reduce_guard(guard.parts[0], atom)
+        return (not inner) if isinstance(inner, bool) else Guard("not", (inner,))
     settles = guard.op == "any"
-    if any(part is settles for part in parts):
-        return settles
-    left = tuple(part for part in parts if isinstance(part, Guard))
+    left: list[Guard] = []
+    for part in guard.parts:
+        found = reduce_guard(part, atom)
+        if isinstance(found, bool) and found is settles:
+            return found
+        if isinstance(found, Guard):
+            left.append(found)
     if len(left) == 1:
         return left[0]
-    return Guard(guard.op, left) if left else not settles
+    return Guard(guard.op, tuple(left)) if left else not settles

@@ -26,6 +26,7 @@ import waitress
 from waitress import wasyncore
 
 from bot.flow.load import FlowError
+from bot.proved import require_proof
 from bot.settings import Settings, SettingsError
 from bot.store.embedded import EmbeddedServer, ServerError
 
@@ -255,7 +256,9 @@ def main() -> int:
         settings = Settings.load()
         logging.getLogger("bot").setLevel(settings.log_level)  # libraries stay at WARNING: some print addresses
         # By name: the parts are put together above this room. Before the fork, so that the processes share its memory.
-        importlib.import_module("bot.catalog").load_flows()  # a malformed flow is refused here, once, with every error
+        # A flow that is malformed or breaks an invariant is refused here, once, with every error.
+        flows = importlib.import_module("bot.catalog").load_flows()
+        require_proof(flows, settings.data_dir, settings.secret_keys[0])
         make = importlib.import_module("bot.wiring").make_web_app
         place = Place(settings.host, settings.web_port, settings.web_processes, settings.web_threads)
         with _store_for(settings) as state_url:
