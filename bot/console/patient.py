@@ -81,7 +81,9 @@ def _page(
 ) -> Response:
     desk, record = visit.desk, _record(visit, patient)
     tasks = [{"id": one.id, "says": TASKS[one.kind].says} for one in desk.store.tasks() if one.patient == patient]
-    bubbles = [bubble for raw in desk.store.events(patient) for bubble in _bubbles(visit, json.loads(raw))]
+    events = [json.loads(raw) for raw in desk.store.events(patient)]
+    by_staff = {event["says"][0] for event in events if event.get("in") == "staff"}
+    bubbles = [bubble for event in events for bubble in _bubbles(visit, event, by_staff)]
     return visit.page(
         "patient.html",
         status,
@@ -105,7 +107,7 @@ def _name(visit: Visit, person_id: str | None) -> str:
     return person.name if person else person_id or ""
 
 
-def _bubbles(visit: Visit, event: dict[str, Any]) -> list[dict[str, Any]]:
+def _bubbles(visit: Visit, event: dict[str, Any], by_staff: set[str]) -> list[dict[str, Any]]:
     """An event of the log as bubbles: the patient's words beside how they were read, then what was said to them."""
     found, at, kind = [], event.get("at", 0.0), event.get("in", "")
     if kind == "said":
@@ -118,6 +120,9 @@ def _bubbles(visit: Visit, event: dict[str, Any]) -> list[dict[str, Any]]:
         found.append({"side": "note", "text": visit.say(says, name=name), "about": "", "at": at})
     elif kind in ("not_sent", "note"):
         found.append({"side": "note", "text": event.get("why") or "-", "about": visit.say("note"), "at": at})
+    # A nurse's text is shown where it was written; its hand-over to the carrier is a line, not the same bubble again.
+    if kind == "text" and event.get("says") and event["says"][0] in by_staff:
+        return [{"side": "note", "text": visit.say("The reply was handed to the carrier."), "about": "", "at": at}]
     words = "\n".join(one for one in event.get("says", ()) if one)
     if words:
         who = (
