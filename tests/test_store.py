@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +14,7 @@ from redis import Redis
 
 from bot.store import Committed, Effect, LinkToken, Task
 from bot.store.cipher import Cipher, UnreadableError
+from bot.store.embedded import EmbeddedServer, ServerError
 from bot.store.memory import MemoryStore
 from bot.store.store import Store
 from tests.conftest import SECRET
@@ -204,3 +209,28 @@ def test_the_log_of_a_patient_is_a_chain_and_a_flipped_byte_is_located(store: St
     entry: Any = store.client.lindex(key, 2)
     store.client.lset(key, 2, entry[:-1] + bytes([entry[-1] ^ 1]))
     assert store.verify(P) == 2
+
+
+def test_a_long_folder_has_the_same_socket_for_every_process(tmp_path: Path) -> None:
+    """Else a second start could not find the server that the first one runs."""
+    folder = tmp_path / ("deep-" * 20) / "data"
+    code = "import pathlib, sys\nfrom bot.store.embedded import EmbeddedServer as S\nprint(S(pathlib.Path(sys.argv[1])).url)"
+    urls = {
+        subprocess.run(
+            [sys.executable, "-c", code, str(folder)], cwd=Path(__file__).parents[1], capture_output=True, text=True,
+            check=True, env={"PATH": os.environ["PATH"], "PYTHONHASHSEED": seed},
+        ).stdout
+        for seed in ("1", "2")
+    }  # fmt: skip
+    assert len(urls) == 1
+    assert str(folder) not in urls.pop()
+
+
+def test_a_socket_folder_that_others_can_enter_is_refused(tmp_path: Path) -> None:
+    """Somebody else could have put a server of their own there."""
+    server = EmbeddedServer(tmp_path / ("deep-" * 20) / "data")
+    server.socket.parent.mkdir(parents=True, exist_ok=True)
+    server.socket.parent.chmod(0o755)
+    with pytest.raises(ServerError, match="closed to others"):
+        server.start()
+    server.socket.parent.rmdir()

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import ctypes
 import fcntl
+import hashlib
 import importlib.util
 import json
 import os
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
@@ -60,7 +62,9 @@ class EmbeddedServer:
         self.fsync = fsync
         self.process: subprocess.Popen[bytes] | None = None
         near = self.folder / "socket"
-        self._far = Path(tempfile.gettempdir()) / f"triage-store-{os.getuid()}-{abs(hash(str(self.folder))) % 10**9}"
+        # Not hash(): it differs from process to process, and a second start must find the socket of the first.
+        mark = hashlib.sha256(os.fsencode(self.folder)).hexdigest()[:16]
+        self._far = Path(tempfile.gettempdir()) / f"triage-store-{os.getuid()}-{mark}"
         self.socket = near if len(os.fsencode(near)) < SOCKET_LIMIT else self._far / "socket"
 
     @property
@@ -73,6 +77,9 @@ class EmbeddedServer:
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.folder.chmod(0o700)
         self.socket.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        about = self.socket.parent.lstat()
+        if about.st_uid != os.getuid() or not stat.S_ISDIR(about.st_mode) or about.st_mode & 0o077:
+            raise ServerError(f"{self.socket.parent} must be a folder of this user and closed to others (chmod 700).")
         lock = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

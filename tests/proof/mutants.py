@@ -1,0 +1,208 @@
+"""Mechanical mutants of flows/triage.json, and how many of them ``check`` catches. ``python -m tests.proof.mutants [N]``.
+
+A mutant counts as harmless when nothing that a patient, a nurse or a worker could see differs: the same turns, by what is
+heard, said, done and where it leads.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import random
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from typing import Any
+
+from bot.catalog import FLOWS, load_flows
+from bot.flow.load import FlowError, load_flow
+from bot.proof.check import check
+from bot.proof.command import reader
+from bot.proof.explore import Explorer, Move
+
+TEXT = (FLOWS / "triage.json").read_text("utf-8")
+Mutant = tuple[str, str]
+
+
+def mutants() -> list[Mutant]:
+    """(what was done, the JSON) of every mutant, always in the same order."""
+    flow = json.loads(TEXT)
+    found: list[Mutant] = []
+    for name, make in (("retarget", _retarget), ("guard", _guards), ("order", _order), ("number", _numbers),
+                       ("text", _texts), ("effect", _effects), ("state", _states)):  # fmt: skip
+        for what, change in make(flow):
+            body = copy.deepcopy(flow)
+            change(body)
+            found.append((f"{name}: {what}", json.dumps(body, ensure_ascii=False, indent=1)))
+    return found
+
+
+def _at(body: Any, path: tuple[Any, ...]) -> Any:
+    for step in path:
+        body = body[step]
+    return body
+
+
+def _walk(body: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], Any]]:
+    yield path, body
+    inner = body.items() if isinstance(body, dict) else enumerate(body) if isinstance(body, list) else ()
+    for key, value in inner:
+        yield from _walk(value, (*path, key))
+
+
+def _moving(flow: Any) -> Iterator[tuple[tuple[Any, ...], Any]]:
+    for part in ("states", "on", "defaults", "initial"):
+        yield from _walk(flow[part], (part,))
+
+
+def _setter(path: tuple[Any, ...], value: Any) -> Any:
+    def change(body: Any) -> None:
+        _at(body, path[:-1])[path[-1]] = value
+
+    return change
+
+
+def _dropper(path: tuple[Any, ...]) -> Any:
+    def change(body: Any) -> None:
+        del _at(body, path[:-1])[path[-1]]
+
+    return change
+
+
+def _retarget(flow: Any) -> Iterator[tuple[str, Any]]:
+    luck, states = random.Random(7), sorted(flow["states"])
+    for path, value in _moving(flow):
+        if path[-1] == "target" or (path[0] == "initial" and len(path) == 2):
+            for other in luck.sample([name for name in states if name != value], 2):
+                yield f"{_name(path)} {value} -> {other}", _setter(path, other)
+
+
+def _guards(flow: Any) -> Iterator[tuple[str, Any]]:
+    for path, value in _moving(flow):
+        if path[-1] in ("guard", "skip_if") and isinstance(value, dict):
+            if "rules" not in path:
+                yield f"{_name(path)} dropped", _dropper(path)
+            yield f"{_name(path)} turned round", _setter(path, {"not": value})
+            for op in ("all", "any"):
+                for at in range(len(value.get(op, ()))):
+                    if len(value[op]) > 1:
+                        yield f"{_name(path)} without part {at}", _dropper((*path, op, at))
+
+
+def _order(flow: Any) -> Iterator[tuple[str, Any]]:
+    for path, value in _moving(flow):
+        if path[-1] in ("options", "rules", "transitions") and isinstance(value, list) and len(value) > 1:
+            for at in range(len(value) - 1):
+                swapped = [*value[:at], value[at + 1], value[at], *value[at + 2 :]]
+                yield f"{_name(path)} {at} and {at + 1} swapped", _setter(path, swapped)
+            if path[-1] == "rules":
+                for at in range(len(value)):
+                    yield f"{_name(path)} {at} deleted", _dropper((*path, at))
+
+
+def _numbers(flow: Any) -> Iterator[tuple[str, Any]]:
+    for path, value in _moving(flow):
+        if path[-1] == "retries":
+            yield f"{_name(path)} {value} -> {value + 3}", _setter(path, 5)
+            yield f"{_name(path)} {value} -> 0", _setter(path, 0)
+        if isinstance(value, list) and len(value) == 2 and value[0] == "severity" and isinstance(value[1], int):
+            for other in (value[1] - 1, value[1] + 1):
+                if 0 <= other <= 10:
+                    yield f"{_name(path)} {value[1]} -> {other}", _setter((*path, 1), other)
+        if path[-1] == "outcome" and isinstance(value, str):
+            for other in ("pt", "urgent", "pmr"):
+                if other != value:
+                    yield f"{_name(path)} {value} -> {other}", _setter(path, other)
+        if path[-1] in ("then", "disposition", "strictness"):
+            yield f"{_name(path)} dropped", _dropper(path)
+
+
+def _texts(flow: Any) -> Iterator[tuple[str, Any]]:
+    luck, names = random.Random(9), sorted(flow["texts"])
+    for path, value in _moving(flow):
+        if path[-1] in ("say", "again") and isinstance(value, list) and value:
+            yield f"{_name(path)} silent", _setter(path, [])
+        if path[-1] in ("ask", "reason", "nudge"):
+            yield f"{_name(path)} another text", _setter(path, luck.choice([one for one in names if one != value]))
+
+
+def _effects(flow: Any) -> Iterator[tuple[str, Any]]:
+    for path, value in _moving(flow):
+        if path[-1] == "do" and isinstance(value, list):
+            for at, one in enumerate(value):
+                if "record" not in one:
+                    yield f"{_name(path)} without {one}", _dropper((*path, at))
+                if "link" in one:
+                    yield (
+                        f"{_name(path)} other link",
+                        _setter((*path, at, "link"), "pt" if one["link"] == "pmr" else "pmr"),
+                    )
+
+
+def _states(flow: Any) -> Iterator[tuple[str, Any]]:
+    for name, state in flow["states"].items():
+        if name.startswith("screen_"):
+            after = state["transitions"][-1]["target"]
+
+            def skip(body: Any, name: str = name, after: str = after) -> None:
+                for path, value in list(_moving(body)):
+                    if path[-1] == "target" and value == name:
+                        _at(body, path[:-1])["target"] = after
+
+            yield f"{name} is never put", skip
+    for event in flow["on"]:
+        yield f"on {event} deleted", _dropper(("on", event))
+
+
+def _name(path: tuple[Any, ...]) -> str:
+    return ".".join(map(str, path))
+
+
+def judge(mutant: Mutant) -> tuple[str, str, str]:
+    """(what, ``refused`` | ``caught`` | ``harmless`` | ``survived``, why)."""
+    what, text = mutant
+    try:
+        loaded = load_flow(text, "flows/triage.json")
+    except FlowError as error:
+        return what, "refused", str(error.problems[0])
+    flows = {**load_flows(), "triage": loaded}
+    report = check(loaded, flows=flows, read=reader())
+    if report.problems:
+        return what, "caught", report.problems[0].problem.message[:90]
+    return what, "harmless" if behaviour(text) == behaviour(TEXT) else "survived", ""
+
+
+def behaviour(text: str) -> set[object]:
+    """Every turn as somebody outside sees it."""
+    seen: set[object] = set()
+
+    def visit(move: Move) -> None:
+        before, after = move.before, move.step.session
+        seen.add((before.state, before.channel, move.heard.name, move.heard.reading.value, before.misses, before.silences,
+                  after.state, after.outcome, after.disposition, after.rule, after.reason, move.step.say,
+                  tuple(map(repr, move.step.effects)), move.step.end))  # fmt: skip
+
+    Explorer(load_flow(text, "flows/triage.json"), visit=visit).run()
+    return seen
+
+
+def main() -> int:
+    """Print the score and every survivor; 1 below 95 %."""
+    every = mutants()
+    if len(sys.argv) > 1:
+        every = random.Random(1).sample(every, int(sys.argv[1]))
+    with ProcessPoolExecutor(2) as pool:
+        judged = list(pool.map(judge, every, chunksize=4))
+    counts = Counter(verdict for _, verdict, _ in judged)
+    for what, verdict, _ in judged:
+        if verdict in ("survived", "harmless"):
+            print(f"{verdict}: {what}")
+    caught = counts["refused"] + counts["caught"]
+    changed = caught + counts["survived"]
+    print(f"{len(every)} mutants: {dict(counts)}; {caught / changed:.1%} of those that change behaviour are caught")
+    return int(caught < 0.95 * changed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
