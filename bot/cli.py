@@ -88,4 +88,7 @@ def _refuse(problems: list[str]) -> None:
 
 def main() -> None:
     """Entry point."""
+    from bot.dead import dead
+
+    cli.add_command(dead)
     cli()

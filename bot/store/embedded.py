@@ -93,6 +93,18 @@ class EmbeddedServer:
             os.close(lock)
         self._wait()
 
+    def running(self) -> bool:
+        """A server of this folder answers."""
+        from bot.store.client import connect
+
+        try:
+            client = connect(self.url)
+            client.ping()
+            client.close()
+        except Exception:  # redis-py wraps a socket that is not there in its own error
+            return False
+        return True
+
     def stop(self) -> None:
         """Stop the server if this process started it. SIGTERM makes it write everything out first."""
         if self.process is None or self.process.poll() is not None:

@@ -181,6 +181,19 @@ class Store:
                 found.append((raw.decode(), (why or b"").decode()))
         return found
 
+    def dead_letters(self) -> list[tuple[str, str, str]]:
+        """Every dead letter: effect id, kind and reason."""
+        found = []
+        for effect_id, why in self.dead():
+            kind: Any = self.client.hget(f"{self._tag_of(effect_id)}e:{effect_id}", "k")
+            found.append((effect_id, (kind or b"gone").decode(), why))
+        return found
+
+    def drop(self, effect_id: str) -> None:
+        """A dead letter is given up for good."""
+        self.finish(effect_id)
+        self.client.zrem(f"{self._tag_of(effect_id)}dead", effect_id)
+
     def retry(self, effect_id: str, now: float) -> None:
         """A dead letter is due again."""
         self.put_off(effect_id, now, fresh=True)

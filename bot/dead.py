@@ -1,0 +1,75 @@
+"""``python -m bot dead``: effects that were given up, each with its reason, and what a person decides about them.
+
+Shows opaque ids and kinds only; who is meant and what it says is for the console.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+
+import click
+
+from bot.settings import Settings, SettingsError
+from bot.store.cipher import Cipher
+from bot.store.client import connect
+from bot.store.embedded import EmbeddedServer
+from bot.store.store import Store
+
+
+@click.group()
+def dead() -> None:
+    """What could not be done outside: list it, try again, or drop it."""
+
+
+@dead.command("list")
+def show() -> None:
+    """One line each: id, kind, reason."""
+    found = _store().dead_letters()
+    for effect_id, kind, why in found:
+        click.echo(f"{effect_id}  {kind}  {why}")
+    click.echo(f"{len(found)} given up." + (" Try again: python -m bot dead retry ID" if found else ""))
+
+
+@dead.command()
+@click.argument("ids", nargs=-1, required=True)
+def retry(ids: tuple[str, ...]) -> None:
+    """Make it due again now. One whose reason says "unknown" may have been sent already: look at the carrier first."""
+    store = _store()
+    _each(ids, store, lambda effect_id: store.retry(effect_id, time.time()), "is due again")
+
+
+@dead.command()
+@click.argument("ids", nargs=-1, required=True)
+def drop(ids: tuple[str, ...]) -> None:
+    """Forget it for good; nothing is sent."""
+    store = _store()
+    _each(ids, store, store.drop, "is dropped")
+
+
+def _each(ids: tuple[str, ...], store: Store, act: Callable[[str], None], said: str) -> None:
+    known = {effect_id for effect_id, _, _ in store.dead_letters()}
+    for effect_id in ids:
+        if effect_id in known:
+            act(effect_id)
+            click.echo(f"{effect_id} {said}.")
+        else:
+            click.echo(f"{effect_id} is not among those given up; python -m bot dead list shows them.", err=True)
+    sys.exit(0 if set(ids) <= known else 1)
+
+
+def _store() -> Store:
+    try:
+        settings = Settings.load()
+    except SettingsError as error:
+        click.echo(str(error), err=True)
+        sys.exit(2)
+    url = settings.state_url
+    if url is None:
+        server = EmbeddedServer(settings.data_dir)
+        if not server.running():
+            click.echo(f"Nothing runs on {settings.data_dir}: start it first (make run), or set STATE_URL.", err=True)
+            sys.exit(2)
+        url = server.url
+    return Store(connect(url), Cipher(settings.secret_keys), settings.buckets)
