@@ -13,6 +13,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from functools import cache
 from typing import Any
 
 from bot.catalog import FLOWS, load_flows
@@ -170,7 +171,13 @@ def judge(mutant: Mutant) -> tuple[str, str, str]:
     report = check(loaded, flows=flows, read=reader())
     if report.problems:
         return what, "caught", report.problems[0].problem.message[:90]
-    return what, "harmless" if behaviour(text) == behaviour(TEXT) else "survived", ""
+    return what, "harmless" if behaviour(text) == usual() else "survived", ""
+
+
+@cache
+def usual() -> frozenset[object]:
+    """The turns of the flow as it is."""
+    return frozenset(behaviour(TEXT))
 
 
 def behaviour(text: str) -> set[object]:
