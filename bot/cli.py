@@ -74,6 +74,29 @@ def check(files: tuple[str, ...], machine: bool) -> None:
     sys.exit(run_check(files, machine, click.echo))
 
 
+@cli.command()
+@click.argument("file", default=None, required=False, type=click.Path(exists=True, dir_okay=False))
+@click.option("--mermaid", "form", flag_value="mermaid", help="Mermaid text.")
+@click.option("--outline", "form", flag_value="outline", help="Sentences, one for each state.")
+def draw(file: str | None, form: str | None) -> None:
+    """Print a flow (default: triage) as an SVG picture. 2: not readable."""
+    from bot.proof.compare import run_draw
+
+    sys.exit(run_draw(file, form or "svg", click.echo))
+
+
+@cli.command()
+@click.argument("old", type=click.Path(exists=True, dir_okay=False))
+@click.argument("new", type=click.Path(exists=True, dir_okay=False))
+@click.option("--accept", default=None, help="Who accepts that some answers get less urgent care.")
+@click.option("--reason", default=None, help="Why; it is recorded with the name.")
+def diff(old: str, new: str, accept: str | None, reason: str | None) -> None:
+    """Which answers change outcome. 0: none or raised. 1: some lowered and not accepted. 2: not readable."""
+    from bot.proof.compare import run_diff
+
+    sys.exit(run_diff(old, new, accept, reason, click.echo))
+
+
 def _lines() -> io.TextIOWrapper:
     """Standard input as text; bytes that are no UTF-8 become U+FFFD, never an error."""
     return io.TextIOWrapper(sys.stdin.buffer, encoding="utf-8", errors="replace")

@@ -41,7 +41,7 @@ def run_check(files: Sequence[str], machine: bool, out: Say) -> int:
     unreadable: list[Problem] = []
     for path in paths:
         try:
-            loaded.append(_load(path))
+            loaded.append(read_flow(path))
         except FlowError as error:
             unreadable += error.problems
     beside = _beside(loaded)
@@ -61,7 +61,8 @@ def run_check(files: Sequence[str], machine: bool, out: Say) -> int:
     return 1 if any(report.problems for report in reports) else 0
 
 
-def _load(path: Path) -> Loaded:
+def read_flow(path: Path) -> Loaded:
+    """The flow in a file. Raises FlowError, in words, for whatever is wrong with it."""
     try:
         if path.stat().st_size > MAX_FILE:
             raise FlowError([Problem(str(path), 1, 1, f"A flow of more than {MAX_FILE:,} bytes is not read.")])
@@ -75,7 +76,7 @@ def _beside(loaded: Sequence[Loaded]) -> dict[str, Loaded]:
     found: dict[str, Loaded] = {}
     for path in flow_files():
         try:
-            one = _load(path)
+            one = read_flow(path)
         except FlowError:
             continue
         found[one.flow.id] = one
