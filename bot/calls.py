@@ -66,8 +66,9 @@ class Placing:
 
 def place(clinic: Clinic, record: Record, effect: str, flow: str, purpose: str, hours: Hours, now: float) -> Placing:
     """A planned call is due. Its conditions are those of a text (SPEC D): consent, caps, hours, nothing urgent since."""
+    reachable = replace(record, facts=record.facts - {"landline"})  # what stops a text is no reason not to call
     verdict = (
-        may_follow_up(record, purpose, hours, now) if record.phone.startswith("+") else Verdict(False, "no number")
+        may_follow_up(reachable, purpose, hours, now) if record.phone.startswith("+") else Verdict(False, "no number")
     )
     if flow not in clinic.flows:
         verdict = Verdict(False, "its flow is gone")

@@ -60,6 +60,8 @@ def may_answer_silence(record: Record, hours: Hours, now: float) -> Verdict:
         return Verdict(False, "opted out")
     if record.owner:
         return Verdict(False, "a person has taken over")
+    if "landline" in record.facts:
+        return Verdict(False, "a landline takes no texts")
     if not hours.open(now):
         return Verdict(False, "quiet hours", hours.next_open(now))
     return Verdict(True, "inside a conversation")
@@ -89,6 +91,8 @@ def _never(record: Record, purpose: str) -> str | None:
         return "a person follows up after an emergency"
     if "wrong_number" in record.facts:
         return "wrong number"
+    if "landline" in record.facts:
+        return "a landline takes no texts"
     if record.unanswered >= SILENT_FOLLOW_UPS:
         return "two follow-ups were not answered"
     return None

@@ -219,8 +219,9 @@ class Conversation:
         """The one text that a caller asked for during the call: their key press is the consent for it."""
 
         def decide(record: Record, now: float) -> tuple[Turn, bytes]:
-            allowed = not record.opted_out and record.phone.startswith("+")
-            out = Outgoing(record.phone, body["body"] if allowed else None, "asked for" if allowed else "opted out")
+            why = "opted out" if record.opted_out else "a landline takes no texts" if "landline" in record.facts else ""
+            allowed = not why and record.phone.startswith("+")
+            out = Outgoing(record.phone, body["body"] if allowed else None, why or "asked for")
             event = {"at": now, "in": "text", "says": [out.body], "why": out.why}
             return self._bare(record, (), event), _note(out)
 

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from bot.carrier import CarrierError, backoff
 from bot.conversation import Conversation, Outgoing
 
+LANDLINE = frozenset({21614, 30006})  # no text ever arrives there; a call does
 MAX_ATTEMPTS = 8  # with doubling from 2 s to 15 min this is about half an hour of trying
 
 
@@ -92,11 +93,13 @@ def _failed(office: Office, patient: str, effect_id: str, error: CarrierError, a
     if error.kind == "retry" and attempt < MAX_ATTEMPTS:
         return Result("put_off", f"carrier busy (code {error.code})", office.now() + backoff(attempt))
     if error.kind == "configuration":
-        note(patient, f"failed:{effect_id}", tasks=("configuration",), why=f"carrier code {error.code}")
+        note(patient, f"failed:{error.kind}:{effect_id}", tasks=("configuration",), why=f"carrier code {error.code}")
         return Result("put_off", f"configuration (code {error.code})", office.now() + 900)
     if error.kind == "opted_out":
-        note(patient, f"failed:{effect_id}", opted_out=True, why="carrier code 21610")
+        note(patient, f"failed:{error.kind}:{effect_id}", opted_out=True, why="carrier code 21610")
         return Result("done", "the carrier says this phone has opted out")
     task = "ambiguous_send" if error.kind == "unknown" else "undelivered"
-    note(patient, f"failed:{effect_id}", tasks=(task,), why=f"carrier {error.kind}, code {error.code}")
+    facts = frozenset({"landline"}) if error.code in LANDLINE else frozenset()
+    why = f"carrier {error.kind}, code {error.code}"
+    note(patient, f"failed:{error.kind}:{effect_id}", tasks=(task,), facts=facts, why=why)
     return Result("buried", f"carrier {error.kind} (code {error.code})")

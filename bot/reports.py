@@ -27,8 +27,12 @@ class Reports:
         if effect_id is None:
             self.store.set_status(sid, status, error_code, self.now(), sid)
             return
-        if not self.store.set_status(effect_id, status, error_code, self.now(), sid) or status not in BROKEN:
-            return
+        # The note first: it is made once for its key, and a report that failed half-way comes again.
+        if status in BROKEN:
+            self._broken(effect_id, error_code)
+        self.store.set_status(effect_id, status, error_code, self.now(), sid)
+
+    def _broken(self, effect_id: str, error_code: int | None) -> None:
         patient = self.store.sender(effect_id)
         if patient is None:
             return
