@@ -209,9 +209,11 @@ def _not_an_answer(given: Input, record: Record, reading: Reading) -> bool:
     session = record.session
     if session is None:
         return False
+    if reading.kind not in ("answer", "unclear", "silence"):
+        return False  # an alarm, an opt-out or a command counts whenever it is said
     if given.step is not None and given.step != str(session.turn):
         return True
-    return given.door != session.channel and reading.kind in ("answer", "unclear") and not session.ended
+    return given.door != session.channel and reading.kind != "silence" and not session.ended
 
 
 def _comes_back(loaded: Loaded, record: Record, given: Input, now: float) -> bool:

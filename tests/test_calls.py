@@ -305,6 +305,16 @@ def test_a_key_pressed_for_an_older_question_reads_the_open_one_again(line: Line
     assert (session.state, session.outcome) == ("screen_b", None)
 
 
+@pytest.mark.parametrize("said", ["I can't breathe", "quiero hablar con una persona"])
+def test_an_alarm_or_a_command_said_to_an_older_question_still_counts(line: Line, said: str) -> None:
+    """P3: only an answer can belong to the wrong question."""
+    first = to_screen_a(line.call())
+    second = line.call()
+    first.press("2")
+    second.say(said)
+    assert line.tasks() == (["emergency"] if "breathe" in said else ["person"])
+
+
 # -- a person --------------------------------------------------------------------------------------------------------
 
 

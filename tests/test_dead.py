@@ -86,7 +86,7 @@ def test_a_forged_job_written_as_raw_hash_or_pickle_is_refused(store: Store, red
 @pytest.mark.faults
 @pytest.mark.timeout(120)
 def test_a_supervised_worker_that_is_killed_is_started_again() -> None:
-    """make run: SIGKILL to the worker; another one takes its place and sends what is due within 30 seconds."""
+    """A worker killed with SIGKILL under ``make run`` is started again by its supervisor."""
     from tests.whole import Whole
 
     with Whole() as product:
