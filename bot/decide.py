@@ -7,7 +7,6 @@ before it and commits after it, and may run it again when another turn came betw
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -39,16 +38,16 @@ def take(clinic: Clinic, patient: str, record: Record, given: Input, now: float)
         return _after_stop(record, given, reading, now)
     if record.owner and reading.kind != "opt_out" and (given.door == "sms" or reading.kind != "emergency"):
         return _for_the_owner(clinic, record, given, reading, now)
-    record = replace(record, unanswered=0)
+    record = record.but(unanswered=0)
     carrier = _carrier_answers(clinic, given)
     if carrier == "help":
         return _nothing(record, given, reading, now)
     record, looping = _count_echo(record, given, now)
     if looping:
         turn = _nothing(record, given, reading, now)
-        return replace(turn, tasks=("echo",)) if looping == "first" else turn
+        return turn.but(tasks=("echo",)) if looping == "first" else turn
     turn = _move(clinic, patient, record, given, reading, now)
-    return replace(turn, heard=replace(turn.heard, silent=True)) if carrier else turn
+    return turn.but(heard=turn.heard.but(silent=True)) if carrier else turn
 
 
 def open_walk(
@@ -118,22 +117,22 @@ def _count_echo(record: Record, given: Input, now: float) -> tuple[Record, str |
     echoes = (*((old, at) for old, at in record.echoes if at > now - ECHO_SECONDS), (mark, now))
     same = sum(old == mark for old, _ in echoes)
     looping = None if same <= ECHO_LIMIT else "first" if same == ECHO_LIMIT + 1 else "more"
-    return replace(record, echoes=echoes[-20:]), looping
+    return record.but(echoes=echoes[-20:]), looping
 
 
 def _after_stop(record: Record, given: Input, reading: Reading, now: float) -> Turn:
     """I34: the carrier would refuse any text, so a person must act; an emergency is never only stored."""
     alarm = reading.kind == "emergency"
     fresh = alarm or "wrote_after_stop" not in record.facts
-    record = replace(record, facts=record.facts | {"wrote_after_stop"})
+    record = record.but(facts=record.facts | {"wrote_after_stop"})
     turn = _nothing(record, given, reading, now)
-    return replace(turn, tasks=("alarm_opted_out" if alarm else "wrote_after_stop",) if fresh else ())
+    return turn.but(tasks=("alarm_opted_out" if alarm else "wrote_after_stop",) if fresh else ())
 
 
 def _for_the_owner(clinic: Clinic, record: Record, given: Input, reading: Reading, now: float) -> Turn:
     """A nurse has this patient: the bot says nothing of its own. A caller is put through to a person."""
     if reading.kind == "opt_in":
-        record = replace(record, opted_out=False)
+        record = record.but(opted_out=False)
     turn = _nothing(record, given, reading, now)
     if given.door == "voice":
         is_open = clinic.is_open(now)
@@ -146,16 +145,16 @@ def _for_the_owner(clinic: Clinic, record: Record, given: Input, reading: Readin
         )
         end: End = "dial" if is_open else "hangup"
         step = given.step or "start"
-        heard = replace(turn.heard, says=tuple(says), silent=False, end=end, step=step)
-        return replace(turn, heard=heard, tasks=() if is_open else ("person",))
-    return replace(turn, tasks=(str(reading.value),) if reading.kind == "emergency" else ())
+        heard = turn.heard.but(says=tuple(says), silent=False, end=end, step=step)
+        return turn.but(heard=heard, tasks=() if is_open else ("person",))
+    return turn.but(tasks=(str(reading.value),) if reading.kind == "emergency" else ())
 
 
 def _nothing(record: Record, given: Input, reading: Reading, now: float) -> Turn:
     session = record.session
     language = session.language if session else "en"
     heard = Heard(given.door, language, silent=True, end="hangup", reading=reading, session=session)
-    return Turn(replace(record, last_at=now), heard, event=_event(given, reading, None, now))
+    return Turn(record.but(last_at=now), heard, event=_event(given, reading, None, now))
 
 
 # -- the engine's turn -----------------------------------------------------------------------------------------------
@@ -189,8 +188,8 @@ def _session_for(clinic: Clinic, record: Record, given: Input, reading: Reading,
     if session is None or stale or over or done or session.flow not in clinic.flows:
         return _new_session(clinic, record, given), True
     if engine.event_of(reading) == "restart":
-        session = replace(session, id=clinic.new_id())
-    return replace(session, channel=given.door), False
+        session = session.but(id=clinic.new_id())
+    return session.but(channel=given.door), False
 
 
 def _new_session(clinic: Clinic, record: Record, given: Input) -> Session:
@@ -286,19 +285,19 @@ def no_person(clinic: Clinic, why: str) -> tuple[str, ...]:
 
 
 def _next_record(record: Record, session: Session, reading: Reading, now: float) -> Record:
-    before, record = record.session, replace(record, session=session, last_at=now)
+    before, record = record.session, record.but(session=session, last_at=now)
     if reading.kind in ("opt_out", "opt_in"):
-        record = replace(record, opted_out=reading.kind == "opt_out", facts=record.facts - {"wrote_after_stop"})
+        record = record.but(opted_out=reading.kind == "opt_out", facts=record.facts - {"wrote_after_stop"})
     elif session.disposition == "opted_out" and session.ended:
-        record = replace(record, opted_out=True)  # by a key or an answer that a flow takes for STOP
+        record = record.but(opted_out=True)  # by a key or an answer that a flow takes for STOP
     if before is None or session.id != before.id:
-        record = replace(record, started_at=now, facts=record.facts - {"link_opened", "booked"})
+        record = record.but(started_at=now, facts=record.facts - {"link_opened", "booked"})
     return record
 
 
 def _event(given: Input, reading: Reading, heard: Heard | None, now: float) -> dict[str, Any]:
     """The line of the patient's log for this turn: enough to replay it, and to show it to a nurse."""
-    event: dict[str, Any] = {
+    event: dict[str, Any] = {  # plain JSON: numbers, words, lists
         "at": now,
         "in": given.event,
         "door": given.door,
@@ -317,4 +316,4 @@ def _event(given: Input, reading: Reading, heard: Heard | None, now: float) -> d
             "result": [session.outcome, session.disposition, session.rule, session.reason],
             "tasks": list(heard.tasks),
         }
-    return json.loads(json.dumps(event, ensure_ascii=True))  # type: ignore[no-any-return]  # a plain copy, no surrogate
+    return event

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from bot.flow.guard import Answer
+from bot.frozen import Frozen
 
 End = Literal["listen", "hangup", "dial"]
 
 
 @dataclass(frozen=True)
-class Session:
+class Session(Frozen):
     """One person's walk through one flow version. *answers* in the order they were given."""
 
     id: str
@@ -31,14 +32,6 @@ class Session:
     rule: str | None = None
     reason: str | None = None
     ended: bool = False
-
-    def but(self, **changes: Any) -> Session:
-        """The same walk with some fields changed. dataclasses.replace took 70 % of a step (7 us against 0.9)."""
-        if not changes.keys() <= self.__dict__.keys():
-            raise TypeError(f"A session has no {sorted(changes.keys() - self.__dict__.keys())}.")
-        other = object.__new__(Session)
-        other.__dict__.update(self.__dict__, **changes)
-        return other
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from bot import engine, prompts
 from bot.engine import Session
 from bot.flow.load import Loaded
+from bot.frozen import Frozen
 from bot.reading.model import Expects, Reading
 from bot.record import Record
 
@@ -32,8 +33,8 @@ class Input:
     event: Literal["said", "call", "silence"] = "said"
 
 
-@dataclass(frozen=True, slots=True)
-class Heard:
+@dataclass(frozen=True)
+class Heard(Frozen):
     """What a turn says, before a door renders it. *silent*: nothing may be answered (the carrier did, or STOP).
 
     *waits*: seconds until silence counts, and of the pause that ends speech.
@@ -68,8 +69,8 @@ class Later:
     body: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
+@dataclass(frozen=True)
+class Turn(Frozen):
     """Everything one turn writes."""
 
     record: Record

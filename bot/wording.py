@@ -108,7 +108,7 @@ def fold(text: str) -> str:
     """*text* as an SMS carries it: letters with accents outside GSM-7 lose the accent (á í ó ú; é ñ ü ¿ ¡ stay),
     typographic marks become plain ones. Characters with no plain form (emoji) stay; `segments` names them."""
     composed = unicodedata.normalize("NFC", text)
-    if all(character in _GSM for character in composed):
+    if _GSM.issuperset(composed):
         return composed
     return "".join(character if character in _GSM else _fold_character(character) for character in composed)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from bot import engine, prompts
@@ -32,13 +31,13 @@ class Work:
     def _drop(self, *names: str) -> None:
         planned = dict(self.record.planned)
         self.dropped += [planned.pop(name) for name in names if name in planned]
-        self.record = replace(self.record, planned=planned)
+        self.record = self.record.but(planned=planned)
 
     def _plan(self, name: str, kind: Any, due: float, body: Mapping[str, Any]) -> None:
         self._drop(name)
         later = Later(self.clinic.new_effect(self.patient), kind, due, {"s": self.step.session.id, "n": name, **body})
         self.later.append(later)
-        self.record = replace(self.record, planned={**self.record.planned, name: later.id})
+        self.record = self.record.but(planned={**self.record.planned, name: later.id})
 
     def _do_task(self, kind: str) -> None:
         if kind not in TASKS:
@@ -61,7 +60,7 @@ class Work:
     def _do_grant(self, purpose: str) -> None:
         source = f"{self.step.session.channel} answer in {self.step.session.flow} {self.step.session.flow_hash}"
         consent = Consent(purpose, True, self.now, source, self.step.session.flow_hash)
-        self.record = replace(self.record, consents=(*self.record.consents[-19:], consent))
+        self.record = self.record.but(consents=(*self.record.consents[-19:], consent))
 
     def _do_plan(self, names: tuple[str, ...]) -> None:
         follow_ups = self.clinic.flows[self.step.session.flow].flow.follow_ups

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 import pytest
 from hypothesis import given, settings
@@ -34,6 +34,22 @@ def test_what_twilio_really_sends_is_understood() -> None:
         "ringing",
         None,
     )
+
+
+@given(
+    st.lists(st.one_of(st.sampled_from([b"&", b"=", b"%", b"+", b"%2B", b"%C3%B1", b"a", b"\xff", b";"]), st.binary()))
+)
+@settings(max_examples=500, deadline=None)
+def test_a_body_is_taken_apart_as_the_standard_library_does(parts: list[bytes]) -> None:
+    """Ours is faster; what the signature is computed over must not differ by one character."""
+    body = b"".join(parts)
+    theirs = parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, errors="replace")
+    assert [(name, value) for name, values in parameters.parse(body).items() for value in values] == [
+        (name, value)
+        for wanted in dict.fromkeys(name for name, _ in theirs)
+        for name, value in theirs
+        if name == wanted
+    ]
 
 
 @given(st.binary(max_size=2000))

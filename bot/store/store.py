@@ -23,6 +23,7 @@ from redis import Redis
 from bot.store import scripts
 from bot.store.cipher import Cipher
 from bot.store.model import Begun, Claim, Committed, Delivery, Effect, LinkToken, Loaded, Task
+from bot.store.wire import Wire
 
 ANSWER_SECONDS = 48 * 3600  # Twilio retries for minutes; two days also cover a clinic's weekend outage
 LINK_SECONDS = 90 * 86_400
@@ -37,7 +38,7 @@ class Store:
     """The ledger. *buckets* is fixed for the life of the data."""
 
     def __init__(self, client: Redis, cipher: Cipher, buckets: int = 1) -> None:
-        self.client, self.cipher, self.buckets = client, cipher, buckets
+        self.client, self.cipher, self.buckets, self.wire = client, cipher, buckets, Wire(client)
         script: Any = client.register_script
         self._commit, self._claim, self._begin = script(scripts.COMMIT), script(scripts.CLAIM), script(scripts.BEGIN)
         self._finish, self._put_off = script(scripts.FINISH), script(scripts.PUT_OFF)
@@ -72,7 +73,7 @@ class Store:
         """One command: the record, its version, and the stored answer to *key*."""
         tag = self.tag(self.bucket(patient))
         record, answer = f"{tag}p:{patient}", f"{tag}a:{patient}:{_short(key)}"
-        found: Any = self.client.mget(record, answer)
+        found: Any = self.wire.ask("MGET", record, answer)
         kept = self.cipher.open(answer, found[1]) if found[1] is not None else None
         if found[0] is None:
             return Loaded(None, "0|", kept)
@@ -131,7 +132,7 @@ class Store:
             name = self.cipher.token_hash(one.token)
             sealed = seal(f"{tag}l:{name}", json.dumps([one.patient, one.visit, one.at]).encode())
             body += [name, sealed, LINK_SECONDS]
-        result = self._commit(keys=names, args=body)
+        result = self.wire.run(self._commit, names, body)
         status = result[0].decode()
         return Committed(status, self.cipher.open(names[1], result[1]) if status == "seen" else None)
 

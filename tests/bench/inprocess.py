@@ -51,11 +51,9 @@ def _batches(case: int) -> Iterator[list[Posted]]:
 def _calls(case: int) -> Iterator[list[Posted]]:
     phone = case * 1_000_000
     while True:
-        batch = []
-        for phone in range(phone, phone + BLOCK // len(doors.KEYS)):
-            batch += [doors.keys(at, str(at), key, phone) for at, key in enumerate(doors.KEYS)]
-        phone += 1
-        yield batch
+        walks = range(phone, phone + BLOCK // len(doors.KEYS))
+        yield [doors.keys(str(at), key, phone) for phone in walks for at, key in enumerate(doors.KEYS)]
+        phone = walks.stop
 
 
 def _line(cpu: list[float], wall: list[float], cpu0: list[float], wall0: list[float]) -> dict[str, float]:
