@@ -112,6 +112,8 @@ def _refuse(problems: list[str]) -> None:
 def main() -> None:
     """Entry point."""
     from bot.dead import dead
+    from bot.sending_command import sending
 
     cli.add_command(dead)
+    cli.add_command(sending)
     cli()

@@ -11,10 +11,7 @@ from collections.abc import Callable
 
 import click
 
-from bot.settings import Settings, SettingsError
-from bot.store.cipher import Cipher
-from bot.store.client import connect
-from bot.store.embedded import EmbeddedServer
+from bot.running import running_store
 from bot.store.store import Store
 
 
@@ -26,7 +23,7 @@ def dead() -> None:
 @dead.command("list")
 def show() -> None:
     """One line each: id, kind, reason."""
-    found = _store().dead_letters()
+    found = running_store()[1].dead_letters()
     for effect_id, kind, why in found:
         click.echo(f"{effect_id}  {kind}  {why}")
     click.echo(f"{len(found)} given up." + (" Try again: python -m bot dead retry ID" if found else ""))
@@ -36,7 +33,7 @@ def show() -> None:
 @click.argument("ids", nargs=-1, required=True)
 def retry(ids: tuple[str, ...]) -> None:
     """Make it due again now. One whose reason says "unknown" may have been sent already: look at the carrier first."""
-    store = _store()
+    store = running_store()[1]
     _each(ids, store, lambda effect_id: store.retry(effect_id, time.time()), "is due again")
 
 
@@ -44,7 +41,7 @@ def retry(ids: tuple[str, ...]) -> None:
 @click.argument("ids", nargs=-1, required=True)
 def drop(ids: tuple[str, ...]) -> None:
     """Forget it for good; nothing is sent."""
-    store = _store()
+    store = running_store()[1]
     _each(ids, store, store.drop, "is dropped")
 
 
@@ -57,19 +54,3 @@ def _each(ids: tuple[str, ...], store: Store, act: Callable[[str], None], said: 
         else:
             click.echo(f"{effect_id} is not among those given up; python -m bot dead list shows them.", err=True)
     sys.exit(0 if set(ids) <= known else 1)
-
-
-def _store() -> Store:
-    try:
-        settings = Settings.load()
-    except SettingsError as error:
-        click.echo(str(error), err=True)
-        sys.exit(2)
-    url = settings.state_url
-    if url is None:
-        server = EmbeddedServer(settings.data_dir)
-        if not server.running():
-            click.echo(f"Nothing runs on {settings.data_dir}: start it first (make run), or set STATE_URL.", err=True)
-            sys.exit(2)
-        url = server.url
-    return Store(connect(url), Cipher(settings.secret_keys), settings.buckets)

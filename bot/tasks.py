@@ -32,4 +32,7 @@ TASKS: dict[str, TaskKind] = {
     "echo": TaskKind(3, None, "the same text came again and again: maybe another machine"),
     "wrote_after_stop": TaskKind(4, None, "wrote after STOP; no text may answer"),
     "configuration": TaskKind(1, 60, "sending is stopped: the carrier refused our credentials or set-up"),
+    "carrier_away": TaskKind(2, None, "sending waits: the carrier fails again and again"),
+    "spending": TaskKind(1, 60, "sending is stopped: today's spending limit is reached"),
+    "unread_input": TaskKind(2, None, "what a patient sent during an outage cannot be read: look at DATA_DIR/spool"),
 }

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+CLINIC = "clinic"  # stands where a patient's id stands, in a task that is about all of them
+
 
 @dataclass(frozen=True, slots=True)
 class Loaded:

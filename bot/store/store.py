@@ -126,7 +126,7 @@ class Store:
             body += [effect.id, effect.due, effect.kind, seal(f"{tag}e:{effect.id}", effect.body)]
         body += [len(entries), *entries, len(tasks)]
         for task in tasks:
-            body += [task.id, task.urgency * 1e11 + task.at, seal(f"{tag}t:{task.id}", _task_bytes(task))]
+            body += [task.id, task.urgency * 1e11 + task.at, seal(f"{tag}t:{task.id}", task_bytes(task))]
         body.append(len(links))
         for one in links:
             name = self.cipher.token_hash(one.token)
@@ -250,7 +250,7 @@ class Store:
         tag = self.tag(self.bucket(task.patient))
         key = f"{tag}t:{task.id}"
         closed = Task(task.id, task.patient, task.kind, task.urgency, task.at, who)
-        self.client.set(key, self.cipher.seal(key, _task_bytes(closed)), ex=STATUS_SECONDS)
+        self.client.set(key, self.cipher.seal(key, task_bytes(closed)), ex=STATUS_SECONDS)
         self.client.zrem(f"{tag}tasks", task.id)
 
     def link(self, token: str) -> LinkToken | None:
@@ -305,7 +305,8 @@ def _short(key: str) -> str:
     return hashlib.blake2b(key.encode("utf-8", "replace"), digest_size=12).hexdigest()
 
 
-def _task_bytes(task: Task) -> bytes:
+def task_bytes(task: Task) -> bytes:
+    """What of a task is sealed."""
     return json.dumps([task.patient, task.kind, task.urgency, task.at, task.closed_by]).encode()
 
 

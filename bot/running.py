@@ -1,0 +1,37 @@
+"""The store of the product that runs on this machine, or that STATE_URL names, for the commands of ``python -m bot``."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+import click
+
+from bot.sandbox.clock import clock_in
+from bot.settings import Settings, SettingsError
+from bot.store.cipher import Cipher
+from bot.store.client import connect
+from bot.store.embedded import EmbeddedServer
+from bot.store.store import Store
+
+
+def running_store() -> tuple[Settings, Store]:
+    """Settings and ledger; says in words what is missing and ends with 2 otherwise."""
+    try:
+        settings = Settings.load()
+    except SettingsError as error:
+        click.echo(str(error), err=True)
+        sys.exit(2)
+    url = settings.state_url
+    if url is None:
+        server = EmbeddedServer(settings.data_dir)
+        if not server.running():
+            click.echo(f"Nothing runs on {settings.data_dir}: start it first (make run), or set STATE_URL.", err=True)
+            sys.exit(2)
+        url = server.url
+    return settings, Store(connect(url), Cipher(settings.secret_keys), settings.buckets)
+
+
+def present(settings: Settings) -> float:
+    """The time as the product sees it: in the sandbox its own clock."""
+    return clock_in(settings.data_dir)() if settings.sandbox else time.time()

@@ -1,0 +1,108 @@
+"""Where "sending is stopped" is kept, with what it counts: failures in a row and the day's spending. Keys only; when
+sending stops and what may still go out is decided in bot/sending.py.
+
+Keys (all in the slot of the clinic itself, because sending stops for all patients at once):
+  {bN}sending  cause -> since|until|sealed words     {bN}failing  failures of the carrier in a row
+  {bN}spent:<day>  millionths of the currency, kept two days
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from bot.store.model import CLINIC, Task
+from bot.store.store import Store, task_bytes
+
+TWO_DAYS = 2 * 86_400
+FAILING_SECONDS = 3600
+
+# The stop and its task are one step: a stop without its task would be silent, a task for each refusal a flood.
+STOP = """
+if redis.call('HSETNX', KEYS[1], ARGV[1], ARGV[2]) == 0 then return 0 end
+if ARGV[3] ~= '' and redis.call('SETNX', KEYS[3], ARGV[4]) == 1 then redis.call('ZADD', KEYS[2], ARGV[5], ARGV[3]) end
+return 1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """One stop as it is kept. Times are epoch seconds; *until* None: until somebody resumes."""
+
+    cause: str
+    since: float
+    until: float | None
+    why: str
+    by: str
+
+
+class Switch:
+    """Stops and counters of one ledger."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.tag = store.tag(store.bucket(CLINIC))
+        self.key = f"{self.tag}sending"
+        self._stop: Any = store.client.register_script(STOP)
+
+    def stop(self, kept: Kept, task: Task | None) -> bool:
+        """Write a stop with its task; False when this cause has stopped sending already (nothing changes then)."""
+        name, score, body = "", 0.0, b""
+        if task is not None:
+            name, score = task.id, task.urgency * 1e11 + task.at
+            body = self.store.cipher.seal(f"{self.tag}t:{name}", task_bytes(task))
+        keys = [self.key, f"{self.tag}tasks", f"{self.tag}t:{name}"]
+        return bool(self._stop(keys=keys, args=[kept.cause, self._sealed(kept), name, body, score]))
+
+    def renew(self, kept: Kept) -> None:
+        """The same stop, with another end."""
+        self.store.client.hset(self.key, kept.cause, self._sealed(kept))
+
+    def stops(self) -> list[Kept]:
+        """Every stop, those that have ended included, oldest first."""
+        found: Any = self.store.client.hgetall(self.key)
+        return sorted((self._opened(cause.decode(), raw) for cause, raw in found.items()), key=lambda kept: kept.since)
+
+    def lift(self, cause: str) -> None:
+        """This cause stops nothing any more."""
+        self.store.client.hdel(self.key, cause)
+
+    # -- what is counted --
+
+    def failed(self) -> int:
+        """Failures of the carrier in a row, this one included."""
+        key = f"{self.tag}failing"
+        count: Any = self.store.client.incr(key)
+        self.store.client.expire(key, FAILING_SECONDS)
+        return int(count)
+
+    def worked(self) -> bool:
+        """The carrier took something; True when it had failed before."""
+        return bool(self.store.client.delete(f"{self.tag}failing"))
+
+    def spent(self, day: str) -> int:
+        """Millionths spent on *day*."""
+        found: Any = self.store.client.get(f"{self.tag}spent:{day}")
+        return int(found or 0)
+
+    def spend(self, day: str, millionths: int) -> None:
+        """Add to what was spent on *day*."""
+        key = f"{self.tag}spent:{day}"
+        self.store.client.incrby(key, millionths)
+        self.store.client.expire(key, TWO_DAYS)
+
+    def forget_spent(self, day: str) -> None:
+        """Count *day* from nothing again."""
+        self.store.client.delete(f"{self.tag}spent:{day}")
+
+    # -- inside --
+
+    def _sealed(self, kept: Kept) -> bytes:
+        words = self.store.cipher.seal(f"{self.key}:{kept.cause}", json.dumps([kept.why, kept.by]).encode())
+        return f"{kept.since!r}|{'' if kept.until is None else repr(kept.until)}|".encode() + words
+
+    def _opened(self, cause: str, raw: bytes) -> Kept:
+        since, until, words = raw.split(b"|", 2)
+        why, by = json.loads(self.store.cipher.open(f"{self.key}:{cause}", words))
+        return Kept(cause, float(since), float(until) if until else None, why, by)
