@@ -111,9 +111,10 @@ def _refuse(problems: list[str]) -> None:
 
 def main() -> None:
     """Entry point."""
+    from bot.audit import audit
     from bot.dead import dead
     from bot.sending_command import sending
 
-    cli.add_command(dead)
-    cli.add_command(sending)
+    for group in (audit, dead, sending):
+        cli.add_command(group)
     cli()

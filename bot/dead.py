@@ -11,7 +11,8 @@ from collections.abc import Callable
 
 import click
 
-from bot.running import running_store
+from bot.running import note_act, running_store
+from bot.settings import Settings
 from bot.store.store import Store
 
 
@@ -33,22 +34,23 @@ def show() -> None:
 @click.argument("ids", nargs=-1, required=True)
 def retry(ids: tuple[str, ...]) -> None:
     """Make it due again now. One whose reason says "unknown" may have been sent already: look at the carrier first."""
-    store = running_store()[1]
-    _each(ids, store, lambda effect_id: store.retry(effect_id, time.time()), "is due again")
+    settings, store = running_store()
+    _each(ids, settings, store, lambda effect_id: store.retry(effect_id, time.time()), "is due again")
 
 
 @dead.command()
 @click.argument("ids", nargs=-1, required=True)
 def drop(ids: tuple[str, ...]) -> None:
     """Forget it for good; nothing is sent."""
-    store = running_store()[1]
-    _each(ids, store, store.drop, "is dropped")
+    settings, store = running_store()
+    _each(ids, settings, store, store.drop, "is dropped")
 
 
-def _each(ids: tuple[str, ...], store: Store, act: Callable[[str], None], said: str) -> None:
+def _each(ids: tuple[str, ...], settings: Settings, store: Store, act: Callable[[str], None], said: str) -> None:
     known = {effect_id for effect_id, _, _ in store.dead_letters()}
     for effect_id in ids:
         if effect_id in known:
+            note_act(settings, store, f"dead letter {said.removeprefix('is ')}", effect_id)
             act(effect_id)
             click.echo(f"{effect_id} {said}.")
         else:

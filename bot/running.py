@@ -1,7 +1,11 @@
-"""The store of the product that runs on this machine, or that STATE_URL names, for the commands of ``python -m bot``."""
+"""The store of the product that runs on this machine, or that STATE_URL names, for the commands of ``python -m bot``.
+
+Starts nothing. What a command does is in the audit trail before it is done, under the login of who typed it.
+"""
 
 from __future__ import annotations
 
+import getpass
 import sys
 import time
 
@@ -9,6 +13,7 @@ import click
 
 from bot.sandbox.clock import clock_in
 from bot.settings import Settings, SettingsError
+from bot.store.audit import Audit, Entry
 from bot.store.cipher import Cipher
 from bot.store.client import connect
 from bot.store.embedded import EmbeddedServer
@@ -35,3 +40,21 @@ def running_store() -> tuple[Settings, Store]:
 def present(settings: Settings) -> float:
     """The time as the product sees it: in the sandbox its own clock."""
     return clock_in(settings.data_dir)() if settings.sandbox else time.time()
+
+
+def trail(settings: Settings, store: Store) -> Audit:
+    """The audit trail of this deployment."""
+    return Audit(store.client, store.cipher, settings.data_dir)
+
+
+def note_act(settings: Settings, store: Store, action: str, about: str = "", detail: str = "") -> None:
+    """Who does what by command, before it is done. Ids and fixed words only."""
+    trail(settings, store).append(Entry(time.time(), f"command:{login()}", action, about, detail))
+
+
+def login() -> str:
+    """Who typed the command."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return "unknown"

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from bot.running import present, running_store
+from bot.running import note_act, present, running_store
 from bot.sending import Stop, pause, resume, stops_in_force
 
 
@@ -35,6 +35,7 @@ def status() -> None:
 def pause_now(reason: str, by: str) -> None:
     """Stop all texts and calls of the program's own. Answers to patients go on, and an emergency's advice does."""
     settings, store = running_store()
+    note_act(settings, store, "sending paused", detail=by)
     if pause(store, reason, by, present(settings)):
         click.echo("Sending is stopped; what is due waits. Go on: python -m bot sending resume")
     else:
@@ -47,6 +48,7 @@ def resume_now(by: str) -> None:
     """Go on, whatever stopped it. What waited goes out within two minutes, each under its own conditions."""
     settings, store = running_store()
     zone = ZoneInfo(settings.clinic_timezone)
+    note_act(settings, store, "sending resumed", detail=by)
     for stop in resume(store, by, present(settings), zone):
         click.echo(f"Lifted: {_said(stop, zone)}")
     click.echo("Sending goes on.")

@@ -12,7 +12,6 @@ from typing import Any, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
 import phonenumbers
-import structlog
 from flask import Flask
 from phonenumbers.timezone import time_zones_for_number
 
@@ -23,6 +22,7 @@ from bot.conversation import Conversation
 from bot.reports import Reports
 from bot.sandbox.clock import clock_in
 from bot.settings import Settings
+from bot.store.audit import Audit, Entry
 from bot.store.cipher import Cipher
 from bot.store.client import connect
 from bot.store.embedded import EmbeddedServer
@@ -124,12 +124,12 @@ def make_web_app(settings: Settings) -> Flask:
 
 
 def make_console_desk(settings: Settings) -> Desk:
-    """The console process's desk. Until the store keeps an audit chain, its entries go to the log: ids, never words."""
+    """The console process's desk; what staff do and see is in the audit trail before they are answered."""
     app = build(settings)
-    trail = structlog.get_logger("audit")
+    trail = Audit(app.store.client, app.store.cipher, settings.data_dir)
 
     def audit(actor: str, action: str, about: str, detail: str) -> None:
-        trail.info("audit", actor=actor, action=action, about=about, detail=detail)
+        trail.append(Entry(time.time(), actor, action, about, detail))
 
     return Desk(settings, app.store, app.conversation, app.now, time.time, audit)
 

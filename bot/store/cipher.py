@@ -70,7 +70,8 @@ class Cipher:
         return base64.urlsafe_b64encode(digest[:16]).decode().rstrip("=")
 
     def link(self, before: bytes, entry: bytes) -> bytes:
-        """The next link of a log's chain: HMAC over the link before and the sealed entry, 16 bytes."""
+        """The next link of a log's chain: HMAC over the link before and the entry, 16 bytes. Over the entry in clear, so
+        that sealing it under a new key does not break the chain."""
         return hmac.digest(self._chain_key, before + entry, "sha256")[:16]
 
     def token_hash(self, token: str) -> str:

@@ -21,7 +21,7 @@ from typing import Any
 from redis import Redis
 
 from bot.store import scripts
-from bot.store.cipher import Cipher
+from bot.store.cipher import Cipher, UnreadableError
 from bot.store.model import Begun, Claim, Committed, Delivery, Effect, LinkToken, Loaded, Task
 from bot.store.wire import Wire
 
@@ -77,8 +77,8 @@ class Store:
         kept = self.cipher.open(answer, found[1]) if found[1] is not None else None
         if found[0] is None:
             return Loaded(None, "0|", kept)
-        version, chain, sealed = bytes(found[0]).split(b"|", 2)
-        return Loaded(self.cipher.open(record, sealed), f"{version.decode()}|{chain.decode()}", kept)
+        head, sealed = _head_of(found[0])
+        return Loaded(self.cipher.open(f"{record}|{head}", sealed), head[:-1], kept)
 
     def commit(
         self,
@@ -109,12 +109,12 @@ class Store:
         entries, link = [], bytes.fromhex(chain)
         for event in events:
             sealed = seal(names[3], event)
-            link = self.cipher.link(link, sealed)
+            link = self.cipher.link(link, event)
             entries.append(link + sealed)
-        head = f"{int(number) + 1}|{link.hex()}|".encode()
+        head = f"{int(number) + 1}|{link.hex()}|"
         body: list[Any] = [
             version,
-            head + seal(names[0], record),
+            head.encode() + seal(names[0] + "|" + head, record),
             seal(names[1], answer),
             ANSWER_SECONDS,
             tag,
@@ -264,26 +264,40 @@ class Store:
 
     def events(self, patient: str) -> list[bytes]:
         """The patient's log, oldest first."""
-        return [event for event, _ in self._log(patient)]
+        return list(self._log(patient))
+
+    def patients(self) -> Iterator[str]:
+        """Every patient that is known, in no order."""
+        for bucket in range(self.buckets):
+            start = f"{self.tag(bucket)}p:"
+            for raw in self.client.scan_iter(match=f"{start}*", count=1000):
+                yield bytes(raw).decode().removeprefix(start)
 
     def verify(self, patient: str) -> int | None:
-        """None when the log's chain holds; else the number of the first entry that was changed."""
-        for number, (_, whole) in enumerate(self._log(patient)):
-            if not whole:
-                return number
-        return None
-
-    def _log(self, patient: str) -> Iterator[tuple[bytes, bool]]:
-        key = f"{self.tag(self.bucket(patient))}v:{patient}"
-        before = b""
-        for raw in self._many(self.client.lrange(key, 0, -1)):
-            link, sealed = raw[:16], raw[16:]
-            whole = link == self.cipher.link(before, sealed)
+        """None when the log's chain holds; else the number (from 0) of the first entry that was changed or removed."""
+        tag = self.tag(self.bucket(patient))
+        whole: Any = self.client.pipeline(transaction=True)
+        raw, log = whole.get(f"{tag}p:{patient}").lrange(f"{tag}v:{patient}", 0, -1).execute()
+        before, key = b"", f"{tag}v:{patient}"
+        for number, entry in enumerate(log):
             try:
-                yield self.cipher.open(key, sealed), whole
-            except ValueError:
-                yield b"", False
-            before = link
+                event = self.cipher.open(key, entry[16:])
+            except UnreadableError:
+                return number
+            if entry[:16] != self.cipher.link(before, event):
+                return number
+            before = entry[:16]
+        # The record is sealed together with the link that its log ends with, so a shortened log shows.
+        head = _head_of(raw)[0] if raw else "0||"
+        return None if before.hex() == head.split("|")[1] else len(log)
+
+    def _log(self, patient: str) -> Iterator[bytes]:
+        key = f"{self.tag(self.bucket(patient))}v:{patient}"
+        for raw in self._many(self.client.lrange(key, 0, -1)):
+            try:
+                yield self.cipher.open(key, raw[16:])
+            except UnreadableError:
+                yield b""
 
     def recent(self, limit: int = 50) -> list[str]:
         """Patient ids by last turn, newest first."""
@@ -298,6 +312,12 @@ class Store:
     @staticmethod
     def _many(found: Any) -> Any:
         return found or []
+
+
+def _head_of(record: bytes) -> tuple[str, bytes]:
+    """A record's clear head, ``version|chain|``, and its sealed part, which is bound to that head."""
+    number, chain, sealed = bytes(record).split(b"|", 2)
+    return f"{number.decode()}|{chain.decode()}|", sealed
 
 
 def _short(key: str) -> str:
