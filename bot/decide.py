@@ -42,7 +42,7 @@ def take(clinic: Clinic, patient: str, record: Record, given: Input, now: float)
     carrier = _carrier_answers(clinic, given)
     if carrier == "help":
         return _nothing(record, given, reading, now)
-    record, looping = _count_echo(record, given, now)
+    record, looping = _count_echo(record, given, reading, now)
     if looping:
         turn = _nothing(record, given, reading, now)
         return turn.but(tasks=("echo",)) if looping == "first" else turn
@@ -110,8 +110,8 @@ def _carrier_answers(clinic: Clinic, given: Input) -> str | None:
     return None
 
 
-def _count_echo(record: Record, given: Input, now: float) -> tuple[Record, str | None]:
-    if given.door != "sms" or not given.said.strip():
+def _count_echo(record: Record, given: Input, reading: Reading, now: float) -> tuple[Record, str | None]:
+    if given.door != "sms" or reading.kind == "answer" or not given.said.strip():
         return record, None
     mark = hashlib.blake2b(given.said.strip().lower().encode("utf-8", "replace"), digest_size=6).hexdigest()
     echoes = (*((old, at) for old, at in record.echoes if at > now - ECHO_SECONDS), (mark, now))

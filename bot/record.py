@@ -16,6 +16,7 @@ from bot.frozen import Frozen
 
 _PLAIN = ("started_at", "last_at", "opted_out", "unanswered", "owner", "planned", "sent", "echoes", "calling")
 _EMPTY: tuple[Any, ...] = (None, False, (), {})
+_decode = json.JSONDecoder().decode
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 
@@ -77,7 +78,7 @@ def to_bytes(record: Record) -> bytes:
 
 def from_bytes(raw: bytes) -> Record:
     """The record that to_bytes wrote."""
-    body = json.loads(raw)
+    body = _decode(raw.decode())
     session = body.get("s")
     return Record(
         phone=body["p"],

@@ -152,6 +152,8 @@ def fill(template: str, values: Mapping[str, str]) -> str:
 
     Raises `MissingPlaceholderError`, naming every placeholder that has no value.
     """
+    if "{" not in template:
+        return template
     missing = [name for name in _PLACEHOLDER.findall(template) if name not in values]
     if missing:
         names = ", ".join("{" + name + "}" for name in dict.fromkeys(missing))

@@ -20,6 +20,7 @@ from bot.web.parameters import Form, ParameterError
 from bot.web.signature import Signatures
 
 BODY_LIMIT = 64 * 1024
+FORM = "application/x-www-form-urlencoded"
 
 
 class Conversation(Protocol):
@@ -99,12 +100,15 @@ class Desk:
 
     def signed_form(self, request: Request) -> Form:
         """The parameters of a genuine webhook. Raises `Refused`; never anything else for what a stranger can send."""
-        kind = request.mimetype
-        if kind not in ("application/x-www-form-urlencoded", "application/json"):
+        environ = request.environ
+        kind = FORM if environ.get("CONTENT_TYPE") == FORM else request.mimetype
+        if kind not in (FORM, "application/json"):
             raise Refused(415, "content type")
         body = request.get_data(cache=False)
-        address = self.signatures.address(request.environ.get("PATH_INFO", ""), request.query_string)
-        given = request.headers.get("X-Twilio-Signature")
+        address = self.signatures.address(
+            environ.get("PATH_INFO", ""), environ.get("QUERY_STRING", "").encode("latin-1")
+        )
+        given = environ.get("HTTP_X_TWILIO_SIGNATURE")
         if kind == "application/json":
             fault = self.signatures.fault_of_json(address, body, given)
             raise Refused(403, f"signature: {fault}") if fault else Refused(415, "no webhook of ours is JSON")

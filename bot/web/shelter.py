@@ -132,9 +132,13 @@ class Shelter:
     # -- in an outage --
 
     def _answered(self, act: Callable[[], bytes], given: list[Any]) -> bytes:
-        sorry = self._answers.apology(given[1], guess_language(given[2]))
-        again = {"do": "take_up", "given": given, "answered": base64.b64encode(sorry).decode()}
-        return self._kept(act, again, sorry)
+        came = self._now()
+        try:
+            return self._tried(act)
+        except Exception as error:
+            sorry = self._answers.apology(given[1], guess_language(given[2]))
+            again = {"do": "take_up", "given": given, "answered": base64.b64encode(sorry).decode()}
+            return self._keep(error, {**again, "came": came}, sorry)
 
     def _kept(self, act: Callable[[], T], again: dict[str, Any], otherwise: T) -> T:
         """*act*, or *otherwise* with *again* on disk. A report (None) that cannot be kept raises: Twilio gets 503."""
@@ -142,14 +146,17 @@ class Shelter:
         try:
             return self._tried(act)
         except Exception as error:
-            log.error("not possible now, kept for later: %s", type(error).__name__)
-            try:
-                self._spool.keep({**again, "came": came})
-            except SpoolFullError as full:
-                log.error("%s What came in was answered and is not kept.", full)
-                if otherwise is None:
-                    raise
-            return otherwise
+            return self._keep(error, {**again, "came": came}, otherwise)
+
+    def _keep(self, error: Exception, again: dict[str, Any], otherwise: T) -> T:
+        log.error("not possible now, kept for later: %s", type(error).__name__)
+        try:
+            self._spool.keep(again)
+        except SpoolFullError as full:
+            log.error("%s What came in was answered and is not kept.", full)
+            if otherwise is None:
+                raise
+        return otherwise
 
     def _tried(self, act: Callable[[], T]) -> T:
         if self.away or (self._spool.waiting() and not self._drained_soon()):
