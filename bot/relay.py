@@ -36,12 +36,11 @@ class Relay:
         """How many jobs were submitted."""
         waiting = self.queue.count
         submitted = 0
-        for bucket in range(self.store.buckets):
+        for bucket in self.store.due_buckets(self.now()):
             if waiting + submitted >= max(WAITING_LIMIT, self.store.buckets):
                 break
-            if self.store.has_due(bucket, self.now()):
-                self._submit(bucket)
-                submitted += 1
+            self._submit(bucket)
+            submitted += 1
         return submitted
 
     def _submit(self, bucket: int) -> Any:

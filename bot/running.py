@@ -14,10 +14,8 @@ import click
 from bot.sandbox.clock import clock_in
 from bot.settings import Settings, SettingsError
 from bot.store.audit import Audit, Entry
-from bot.store.cipher import Cipher
-from bot.store.client import connect
 from bot.store.embedded import EmbeddedServer
-from bot.store.store import Store
+from bot.store.store import Store, open_store
 
 
 def running_store() -> tuple[Settings, Store]:
@@ -34,7 +32,7 @@ def running_store() -> tuple[Settings, Store]:
             click.echo(f"Nothing runs on {settings.data_dir}: start it first (make run), or set STATE_URL.", err=True)
             sys.exit(2)
         url = server.url
-    return settings, Store(connect(url), Cipher(settings.secret_keys), settings.buckets)
+    return settings, open_store(url, settings.secret_keys, settings.buckets)
 
 
 def present(settings: Settings) -> float:

@@ -144,7 +144,10 @@ def _store_address(value: str) -> str:
         return value
     if not rest or not re.fullmatch(r"rediss?(?:\+sentinel|\+cluster)?", scheme):
         raise ValueError("must start with redis://, rediss:// or unix:// (or redis+sentinel://, redis+cluster://)")
-    access, _, hosts = rest.partition("/")[0].rpartition("@")
+    servers, _, name = rest.partition("/")
+    if scheme.endswith("+sentinel") and not name.partition("/")[0].partition("?")[0]:
+        raise ValueError("must end with the name the Sentinels know the primary by: redis+sentinel://host:26379/NAME")
+    access, _, hosts = servers.rpartition("@")
     names = {host.rpartition(":")[0] or host for host in hosts.split(",")}
     if not names <= LOOPBACK and not (scheme.startswith("rediss") and access.partition(":")[2]):
         raise ValueError("a server on another machine needs rediss:// (TLS) and a password: it holds patient data")

@@ -186,6 +186,7 @@ class Settings(BaseSettings):
             yield {"twilio_api_base"}, "TWILIO_API_BASE: only an address on this machine; unset it for the real Twilio"
         if self.quiet_start == self.quiet_end:
             yield {"quiet_start", "quiet_end"}, "QUIET_START and QUIET_END: must differ"
+        yield from self._store_contradictions()
         for name, field in type(self).model_fields.items():
             if isinstance(field.json_schema_extra, dict) and not getattr(self, name):
                 yield {name, "sandbox"}, f"{name.upper()}: is required ({field.description}), or set SANDBOX=true"
@@ -194,6 +195,21 @@ class Settings(BaseSettings):
                 number = getattr(self, name)
                 if number and not phonenumbers.is_valid_number(phonenumbers.parse(number)):
                     yield {name}, f"{name.upper()}: {number} is not a phone number that exists"
+
+    def _store_contradictions(self) -> Iterator[tuple[set[str], str]]:
+        queue, cluster = self.queue_url or self.state_url or "", "+cluster://"
+        if cluster in queue:
+            yield (
+                {"state_url", "queue_url"},
+                "QUEUE_URL: is required when STATE_URL is a cluster, and must be one server or redis+sentinel://, "
+                "because RQ does not run on a cluster",
+            )
+        if cluster in (self.state_url or "") and self.buckets == 1:
+            yield (
+                {"state_url", "buckets"},
+                "BUCKETS: 1 would keep every patient on one server of the cluster; set 64 before the first patient "
+                "(it is fixed for the life of the data)",
+            )
 
     @property
     def hours(self) -> OpeningHours:

@@ -23,11 +23,9 @@ from bot.reports import Reports
 from bot.sandbox.clock import clock_in
 from bot.settings import Settings
 from bot.store.audit import Audit, Entry
-from bot.store.cipher import Cipher
-from bot.store.client import connect
 from bot.store.embedded import EmbeddedServer
 from bot.store.spool import Spool
-from bot.store.store import Store
+from bot.store.store import Store, open_store
 from bot.web import create_app
 from bot.web.answers import Answers
 from bot.web.shelter import Shelter
@@ -80,7 +78,7 @@ def build(settings: Settings, *, role: Literal["web", "worker"] = "web") -> App:
         state_url = server.url
     else:
         state_url = settings.state_url
-    store = Store(connect(state_url, role="web"), Cipher(settings.secret_keys), settings.buckets)
+    store = open_store(state_url, settings.secret_keys, settings.buckets)
     now: Callable[[], float] = clock_in(settings.data_dir) if settings.sandbox else time.time
     return put_together(settings, state_url, store, now)
 
@@ -139,7 +137,7 @@ def make_shelter(app: App) -> Shelter:
     reports = Reports(app.store, app.conversation, app.now)
     spool = Spool(app.settings.data_dir / "spool", app.store.cipher)
     answers = Answers(app.settings)
-    return Shelter(app.conversation, reports, spool, answers, well=lambda: bool(app.store.client.ping()), now=app.now)
+    return Shelter(app.conversation, reports, spool, answers, well=app.store.well, now=app.now)
 
 
 def local_form(phone: str) -> str:

@@ -16,6 +16,7 @@ from redis.exceptions import ResponseError, TimeoutError
 
 from bot.store.client import connect
 from bot.store.embedded import EmbeddedServer
+from bot.store.runner import Runner
 from bot.store.wire import Wire
 
 
@@ -44,10 +45,10 @@ def test_every_kind_of_argument_and_answer_is_that_of_the_client(redis_client: R
 
 def test_a_script_that_the_server_forgot_is_loaded_again(redis_client: Redis) -> None:
     """SCRIPT FLUSH, or a server that was restarted."""
-    wire, script = Wire(redis_client), redis_client.register_script("return ARGV[1]")
-    assert wire.run(script, ["k"], ["one"]) == b"one"
+    runner, script = Runner(redis_client, Wire(redis_client)), "return ARGV[1]"
+    assert runner.run(script, keys=["k"], args=["one"]) == b"one"
     redis_client.script_flush()
-    assert wire.run(script, ["k"], ["two"]) == b"two"
+    assert runner.run(script, keys=["k"], args=["two"]) == b"two"
 
 
 def test_a_restarted_server_is_met_by_a_new_connection(own_server: EmbeddedServer) -> None:

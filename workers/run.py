@@ -10,7 +10,6 @@ import sys
 import threading
 from typing import Any, Literal
 
-from redis.exceptions import RedisError
 from rq import SimpleWorker
 from rq.job import Job
 from rq.serializers import JSONSerializer
@@ -21,7 +20,7 @@ from bot.logs import set_up_logs
 from bot.proved import require_proof
 from bot.relay import JOB, QUEUE, Relay
 from bot.settings import Settings, SettingsError
-from bot.store.client import connect
+from bot.store.client import AWAY, connect
 from bot.wiring import build
 from workers import executor
 
@@ -88,7 +87,7 @@ def _relay_for_ever(relay: Relay, stop: threading.Event) -> None:
     while not stop.wait(SWEEP_SECONDS):
         try:
             relay.sweep()
-        except RedisError:
+        except AWAY:
             stop.wait(1.0)
 
 
@@ -117,7 +116,7 @@ def main(mode: Literal["serve", "burst"] = "serve") -> int:
     threading.Thread(target=_relay_for_ever, args=(relay, stop), daemon=True).start()
     try:
         make_worker(queue_client).work(logging_level="WARNING")
-    except RedisError:
+    except AWAY:
         return 1  # the supervisor starts a new one
     finally:
         stop.set()

@@ -15,12 +15,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from flask import Flask, Request, Response, request
-from redis.exceptions import RedisError
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from bot.console import assets, kept
 from bot.console.desk import Desk, Visit
 from bot.console.routes import ROUTES, Route
+from bot.store.client import AWAY
 
 log = logging.getLogger("bot.console")
 BODY_LIMIT = 64 * 1024
@@ -61,7 +61,7 @@ def _guarded(route: Route, desk: Desk) -> Callable[..., Response]:
         visit = Visit(desk, request, least=route.least)
         try:
             return _answer(route, visit, parts)
-        except RedisError as error:
+        except AWAY as error:
             log.error("store away in %s: %s", route.rule, type(error).__name__)
             return kept.store_away(visit)
         except HTTPException:

@@ -15,14 +15,17 @@ import hashlib
 import json
 import secrets
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from redis import Redis
 
 from bot.store import scripts
 from bot.store.cipher import Cipher, UnreadableError
+from bot.store.client import connect, has_replicas
 from bot.store.model import Begun, Claim, Committed, Delivery, Effect, LinkToken, Loaded, Task
+from bot.store.runner import Runner
 from bot.store.wire import Wire
 
 ANSWER_SECONDS = 48 * 3600  # Twilio retries for minutes; two days also cover a clinic's weekend outage
@@ -35,14 +38,16 @@ RANK = {"accepted": 0, "scheduled": 0, "queued": 1, "sending": 2, "sent": 3, "de
 
 
 class Store:
-    """The ledger. *buckets* is fixed for the life of the data."""
+    """The ledger. *buckets* is fixed for the life of the data. *copies*: replicas that are to have a turn (runner.py)."""
 
-    def __init__(self, client: Redis, cipher: Cipher, buckets: int = 1) -> None:
+    def __init__(self, client: Redis, cipher: Cipher, buckets: int = 1, copies: int = 0) -> None:
         self.client, self.cipher, self.buckets, self.wire = client, cipher, buckets, Wire(client)
-        script: Any = client.register_script
-        self._commit, self._claim, self._begin = script(scripts.COMMIT), script(scripts.CLAIM), script(scripts.BEGIN)
-        self._finish, self._put_off = script(scripts.FINISH), script(scripts.PUT_OFF)
-        self._bury, self._status = script(scripts.BURY), script(scripts.STATUS)
+        run: Callable[..., Any] = Runner(client, self.wire, copies).run
+        self._commit, self._begin = partial(run, scripts.COMMIT), partial(run, scripts.BEGIN)
+        # Not copied: a claim that is lost with its primary is made again.
+        self._claim = partial(Runner(client, self.wire).run, scripts.CLAIM)
+        self._finish, self._put_off = partial(run, scripts.FINISH), partial(run, scripts.PUT_OFF)
+        self._bury, self._status = partial(run, scripts.BURY), partial(run, scripts.STATUS)
 
     # -- where things are --
 
@@ -132,15 +137,20 @@ class Store:
             name = self.cipher.token_hash(one.token)
             sealed = seal(f"{tag}l:{name}", json.dumps([one.patient, one.visit, one.at]).encode())
             body += [name, sealed, LINK_SECONDS]
-        result = self.wire.run(self._commit, names, body)
+        result = self._commit(keys=names, args=body)
         status = result[0].decode()
         return Committed(status, self.cipher.open(names[1], result[1]) if status == "seen" else None)
 
     # -- due effects --
 
-    def has_due(self, bucket: int, now: float) -> bool:
-        """Something is due in this bucket."""
-        return bool(self.client.zcount(f"{self.tag(bucket)}due", "-inf", now))
+    def due_buckets(self, now: float) -> list[int]:
+        """Every bucket with something due: one round trip to each server."""
+        counts = self._each(lambda pipe, tag: pipe.zcount(f"{tag}due", "-inf", now))
+        return [bucket for bucket, count in enumerate(counts) if count]
+
+    def well(self) -> bool:
+        """Every server that holds a bucket answers. Raises what a store that is away raises."""
+        return len(self._each(lambda pipe, tag: pipe.exists(f"{tag}due"))) == self.buckets
 
     def claim(self, bucket: int, now: float, limit: int = 50, lease: float = LEASE_SECONDS) -> list[Claim]:
         """Up to *limit* due effects, taken for *lease* seconds (longer with each attempt)."""
@@ -174,21 +184,20 @@ class Store:
 
     def dead(self) -> list[tuple[str, str]]:
         """Every dead letter: effect id and reason."""
-        found = []
-        for bucket in range(self.buckets):
-            tag = self.tag(bucket)
-            for raw in self._many(self.client.zrange(f"{tag}dead", 0, -1)):
-                why: Any = self.client.hget(f"{tag}e:{raw.decode()}", "w")
-                found.append((raw.decode(), (why or b"").decode()))
-        return found
+        return [(effect_id, why) for effect_id, _, why in self.dead_letters()]
 
     def dead_letters(self) -> list[tuple[str, str, str]]:
         """Every dead letter: effect id, kind and reason."""
-        found = []
-        for effect_id, why in self.dead():
-            kind: Any = self.client.hget(f"{self._tag_of(effect_id)}e:{effect_id}", "k")
-            found.append((effect_id, (kind or b"gone").decode(), why))
-        return found
+        listed = self._each(lambda pipe, tag: pipe.zrange(f"{tag}dead", 0, -1))
+        names = [raw.decode() for one in listed for raw in one]
+        pipe = self.client.pipeline(transaction=False)
+        for name in names:
+            pipe.hmget(f"{self._tag_of(name)}e:{name}", ["k", "w"])
+        about: Any = pipe.execute() if names else []
+        return [
+            (name, (kind or b"gone").decode(), (why or b"").decode())
+            for name, (kind, why) in zip(names, about, strict=True)
+        ]
 
     def drop(self, effect_id: str) -> None:
         """A dead letter is given up for good."""
@@ -235,14 +244,14 @@ class Store:
 
     def tasks(self) -> list[Task]:
         """Open tasks, most urgent first, then longest waiting."""
+        listed = self._each(lambda pipe, tag: pipe.zrange(f"{tag}tasks", 0, -1))
         found = []
-        for bucket in range(self.buckets):
-            tag = self.tag(bucket)
-            names = [raw.decode() for raw in self._many(self.client.zrange(f"{tag}tasks", 0, -1))]
-            for name in names:
-                raw: Any = self.client.get(f"{tag}t:{name}")
+        for bucket, names in enumerate(listed):
+            keys = [f"{self.tag(bucket)}t:{raw.decode()}" for raw in names]
+            kept: Any = self.client.mget(keys) if keys else []
+            for name, key, raw in zip(names, keys, kept, strict=True):
                 if raw:
-                    found.append(_task(name, self.cipher.open(f"{tag}t:{name}", raw)))
+                    found.append(_task(name.decode(), self.cipher.open(key, raw)))
         return sorted(found, key=lambda task: (task.urgency, task.at))
 
     def close_task(self, task: Task, who: str) -> None:
@@ -301,13 +310,16 @@ class Store:
 
     def recent(self, limit: int = 50) -> list[str]:
         """Patient ids by last turn, newest first."""
-        found: list[tuple[bytes, float]] = []
-        for bucket in range(self.buckets):
-            found += self._many(
-                self.client.zrange(f"{self.tag(bucket)}recent", 0, limit - 1, desc=True, withscores=True)
-            )
-        found.sort(key=lambda pair: -pair[1])
+        listed = self._each(lambda pipe, tag: pipe.zrange(f"{tag}recent", 0, limit - 1, desc=True, withscores=True))
+        found = sorted((pair for one in listed for pair in one), key=lambda pair: -pair[1])
         return [name.decode() for name, _ in found[:limit]]
+
+    def _each(self, ask: Callable[[Any, str], Any]) -> list[Any]:
+        """The answer of every bucket to one command: one round trip to each server."""
+        pipe = self.client.pipeline(transaction=False)
+        for bucket in range(self.buckets):
+            ask(pipe, self.tag(bucket))
+        return pipe.execute()
 
     @staticmethod
     def _many(found: Any) -> Any:
@@ -318,6 +330,11 @@ def _head_of(record: bytes) -> tuple[str, bytes]:
     """A record's clear head, ``version|chain|``, and its sealed part, which is bound to that head."""
     number, chain, sealed = bytes(record).split(b"|", 2)
     return f"{number.decode()}|{chain.decode()}|", sealed
+
+
+def open_store(url: str, secrets_: Sequence[bytes], buckets: int) -> Store:
+    """The ledger behind *url*. Where servers follow one another a turn counts once one of them has it."""
+    return Store(connect(url), Cipher(secrets_), buckets, 1 if has_replicas(url) else 0)
 
 
 def _short(key: str) -> str:

@@ -11,7 +11,6 @@ import threading
 from typing import Any
 
 from redis import ConnectionError, Redis, TimeoutError
-from redis.exceptions import NoScriptError
 
 
 class Wire:
@@ -36,13 +35,6 @@ class Wire:
                 pass  # the server closed it while the thread was idle, or restarted
         self._mine.connection = kept = kept or self._pool.get_connection()
         return self._once(kept, command)
-
-    def run(self, script: Any, keys: list[str], args: list[Any]) -> Any:
-        """A registered script, loaded again when the server has forgotten it."""
-        try:
-            return self.ask("EVALSHA", script.sha, len(keys), *keys, *args)
-        except NoScriptError:
-            return script(keys=keys, args=args)
 
     @staticmethod
     def _once(connection: Any, command: tuple[Any, ...]) -> Any:

@@ -14,10 +14,9 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
-from redis.exceptions import RedisError
-
 from bot.conversation import BusyError
 from bot.reading.language import guess_language
+from bot.store import client
 from bot.store.spool import Spool, SpoolFullError
 from bot.turn import Door, Input
 from bot.web import desk
@@ -27,7 +26,7 @@ log = logging.getLogger("bot.web")
 LOOK_SECONDS = 0.5
 DRAIN_SECONDS = 1.5  # how long a new webhook waits for older ones to be taken up
 T = TypeVar("T")
-AWAY = (RedisError, OSError, BusyError)
+AWAY: tuple[type[Exception], ...] = (*client.AWAY, BusyError)
 
 
 class AwayError(RuntimeError):
