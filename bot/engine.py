@@ -352,8 +352,8 @@ def _timers(loaded: Loaded, session: Session) -> tuple[Effect, ...]:
     if not isinstance(policy, model.SmsSilence):
         return ()
     expire = model.minutes(policy.expire_after)
-    nudge = model.minutes(policy.nudge_after) if policy.nudge_after else expire
-    return (Effect("silence", expire - nudge if session.silences else nudge),)
+    nudge = model.minutes(policy.nudge_after) if policy.nudge_after else 0
+    return (Effect("silence", nudge if nudge and not session.silences else expire - nudge),)
 
 
 def _values(session: Session) -> dict[str, str]:

@@ -78,7 +78,6 @@ class _Checking:
         self.watch = watch(loaded)
         self.collapse = Collapse(self.watch.loaded)
         self.talk = Talk(loaded)
-        self.turns = texts.Turns()
         self.crashes: dict[str, tuple[int, Session, Heard]] = {}
 
     def run(self) -> Report:
@@ -86,15 +85,14 @@ class _Checking:
         self.report.problems += [Finding(problem) for problem in bad_names]
         if bad_names:
             return self.report
-        promises = Promises(self.loaded, self.talk)
-        explored = self._explore(promises)
+        explored = self._explore()
         if explored is None:
             return self.report
         self._crashed(explored)
         self._shape(explored)
         self._texts(explored)
         self._words()
-        self._promised(explored, promises)
+        self._promised(explored, self.promises)
         self._pairs()
         self.report.problems = _unique(self.report.problems)
         return self.report
@@ -102,27 +100,34 @@ class _Checking:
     def _say(self, found: Iterable[tuple[Path, str]]) -> None:
         self.report.problems += [Finding(self.loaded.problem(path, message)) for path, message in found]
 
-    def _explore(self, promises: Promises) -> Explored | None:
-        def visit(move: Move) -> None:
-            self.turns.visit(move)
-            promises.visit(move)
-
-        explorer = Explorer(
-            self.watch.loaded, visit=visit, latch=promises.latch, crash=self._crash, collapse=self.collapse,
-            limit=self.limit,
-        )  # fmt: skip
+    def _explore(self) -> Explored | None:
         try:
-            explored = explorer.run()
+            explored = self._explore_once()
+            if explored.history and shape.ring(explored) is None:
+                self.collapse = Collapse(self.watch.loaded, trails=True)
+                explored = self._explore_once()
         except TooManyError as error:
             self.report.problems.append(Finding(self.loaded.problem((), str(error))))
             return None
         self.report.counts |= {
             "configurations": len(explored.nodes),
             "turns": explored.moves,
-            "different turns": promises.looked(),
+            "different turns": self.promises.looked(),
             "different messages": len(self.turns.examples),
         }
         return explored
+
+    def _explore_once(self) -> Explored:
+        self.turns, self.promises = texts.Turns(), Promises(self.loaded, self.talk)
+
+        def visit(move: Move) -> None:
+            self.turns.visit(move)
+            self.promises.visit(move)
+
+        return Explorer(
+            self.watch.loaded, visit=visit, latch=self.promises.latch, crash=self._crash, collapse=self.collapse,
+            limit=self.limit,
+        ).run()  # fmt: skip
 
     def _crash(self, origin: int, before: Session, heard: Heard, error: Exception) -> None:
         self.crashes.setdefault(f"{type(error).__name__}: {error}", (origin, before, heard))

@@ -1,18 +1,21 @@
 """Which differences between two sessions can never matter, so that one of them may stand for both. Pure.
 
-Three collapses, each an argument about engine.py that tests/test_proof_explore.py repeats on random walks without them:
+Four collapses, each an argument about engine.py; tests/proof/test_explore.py compares with an exploration without them:
 1. Values of an answer that no guard (of the flow or of its invariants) tells apart are one value.
-2. A name that no guard reads from here on is left out (a backwards data flow over the states; what BACK may return to
-   counts while BACK still works). What an invariant reads is kept; when BACK works no more, answers that no question
-   ahead can change are fixed, and only what they leave open of each invariant is kept (left.py).
-3. Language is left out when no guard reads it: it can be switched in every turn, so whatever is reached in one language
+2. A name that no guard reads from here on is left out (a backwards data flow over the states). What an invariant reads
+   is kept; when BACK works no more, answers that no question ahead can change are fixed, and only what they leave open
+   of each invariant is kept (left.py).
+3. Of the way back only the last question is kept. BACK and coming back late lead to where the walk stood when it was
+   asked something before, with the answers that it had there: its own beginning, which was explored. That holds while a
+   session is nothing but its answers (``plain``); when one is more, everything is explored again with whole trails.
+4. Language is left out when no guard reads it: it can be switched in every turn, so whatever is reached in one language
    is reached in all, and texts are checked in all.
 Turn number and id are never read by the engine.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from bot.engine import Session
@@ -20,6 +23,7 @@ from bot.flow import model
 from bot.flow.guard import UNCLEAR, Answer, Guard
 from bot.flow.invariant import conditions, tests_of
 from bot.flow.load import BUILT_IN, Loaded, domain, guards
+from bot.proof.future import Future, names_in
 from bot.proof.left import Left
 
 Key = tuple[Any, ...]
@@ -73,8 +77,11 @@ class Classes:
         arrows = [guard for path, guard in guards(flow) if "rules" not in path] + invariant_guards(flow)
         tables = [guard for path, guard in guards(flow) if "rules" in path]
         tells = any(
-            node.op in ("not", "answered", "ne") for guard in arrows if name in _names([guard]) for node in guard.walk()
-        ) or name in _names(tables)
+            node.op in ("not", "answered", "ne")
+            for guard in arrows
+            if name in names_in([guard])
+            for node in guard.walk()
+        ) or name in names_in(tables)
         values = self.standing(name)
         if tells:
             return values
@@ -89,123 +96,22 @@ class Classes:
         return next((group[0] for group in self.groups.get(name, ()) if value in group), value)
 
 
-def _next_of(flow: model.Flow, state: model.State) -> set[str]:
-    if isinstance(state, model.Message):
-        return {arrow.target for arrow in state.transitions}
-    if isinstance(state, model.Decision):
-        return {rule.target for rule in state.rules} | {state.otherwise.target} | set(state.asks)
-    if not isinstance(state, model.Question):
-        return set()
-    found = {arrow.target for arrow in state.transitions} | _silent_targets(flow, state)
-    policy = state.no_match or flow.defaults.no_match
-    return found | ({policy.target} if policy else set())
-
-
-def _silent_targets(flow: model.Flow, state: model.Question) -> set[str]:
-    found = set()
-    for holder in (state.no_input, flow.defaults.no_input):
-        for part in (holder.sms, holder.voice) if holder else ():
-            if part:
-                found.add(part.target)
-    return found
-
-
-def _names(every: Iterable[Guard | None]) -> set[str]:
-    return {node.name for guard in every if guard for node in guard.walk() if node.name}
-
-
-class Future:
-    """What can still be reached and read from each state, any-state events included."""
-
-    def __init__(self, flow: model.Flow) -> None:
-        self.flow = flow
-        self.arms = [arm for arms in flow.on.values() for arm in arms]
-        events = {arm.target for arm in self.arms if arm.target}
-        after = {name: _next_of(flow, state) | events for name, state in flow.states.items()}
-        self.reach = {name: self._closure(name, after) for name in flow.states}
-        self.always = _names(arm.guard for arm in self.arms)
-        self.live = self._liveness(self.always)
-        self.reasons = {name: any(self._says_reason(one) for one in self.reach[name]) for name in flow.states}
-
-    def _closure(self, start: str, after: Mapping[str, set[str]]) -> frozenset[str]:
-        seen, todo = {start}, [start]
-        while todo:
-            for name in after[todo.pop()] - seen:
-                seen.add(name)
-                todo.append(name)
-        return frozenset(seen)
-
-    def _liveness(self, always: set[str]) -> dict[str, set[str]]:
-        live: dict[str, set[str]] = {name: set(always) for name in self.flow.states}
-        for arm in self.arms:
-            if arm.target:
-                for name in live:
-                    live[name] |= live[arm.target]
-        changed = True
-        while changed:
-            changed = False
-            extra = {one for arm in self.arms if arm.target for one in live[arm.target]}
-            for name, state in self.flow.states.items():
-                new = live[name] | extra | self._reads(state, live)
-                if new != live[name]:
-                    live[name], changed = new, True
-        return live
-
-    def _reads(self, state: model.State, live: dict[str, set[str]]) -> set[str]:
-        after = {one for name in _next_of(self.flow, state) for one in live[name]}
-        if isinstance(state, model.Decision):
-            stores = {
-                asked.store for asked in map(self.flow.states.get, state.asks) if isinstance(asked, model.Question)
-            }
-            return after | stores | _names(rule.guard for rule in state.rules)
-        if isinstance(state, model.Message):
-            return after | _names(arrow.guard for arrow in state.transitions)
-        if not isinstance(state, model.Question):
-            return set()
-        read = _names(arrow.guard for arrow in state.transitions)
-        waiting = self._waiting(state, live)
-        return waiting | after | read | _names([state.skip_if]) if state.skip_if else waiting
-
-    def _waiting(self, state: model.Question, live: dict[str, set[str]]) -> set[str]:
-        """What is read once the question is put: its own answer is new, unless silence leads away from it."""
-        after = {one for name in _next_of(self.flow, state) for one in live[name]}
-        read = _names(arrow.guard for arrow in state.transitions)
-        silent = {one for name in _silent_targets(self.flow, state) for one in live[name]}
-        return ((after | read) - {state.store}) | silent
-
-    def waiting(self, name: str) -> set[str]:
-        """Names that may be read from a session that stands at *name*, or was brought back to it."""
-        state = self.flow.states[name]
-        events = {one for arm in self.arms if arm.target for one in self.live[arm.target]}
-        own = self._waiting(state, self.live) if isinstance(state, model.Question) else set()
-        return own | self.always | events
-
-    def _says_reason(self, name: str) -> bool:
-        state = self.flow.states[name]
-        keys = [*getattr(state, "say", ()), *getattr(state, "before", ()), *getattr(state, "again", ())]
-        keys += [state.ask, *(state.after or ())] if isinstance(state, model.Question) else []
-        keys += [key for arm in self.arms for key in arm.say]
-        return any(
-            "{reason}" in (body or "")
-            for key in keys
-            for one in self.flow.texts.get(key, {}).values()
-            for body in (one.text, one.sms, one.voice)
-        )
-
-
 class Collapse:
     """Sessions to keys: equal keys, equal futures."""
 
-    def __init__(self, loaded: Loaded) -> None:
-        self.flow = loaded.flow
+    def __init__(self, loaded: Loaded, *, trails: bool = False) -> None:
+        self.flow, self.trails = loaded.flow, trails
         self.classes = Classes(loaded.flow)
+        self.stores = {name: one.store for name, one in loaded.flow.states.items() if isinstance(one, model.Question)}
+        self._resume = loaded.flow.resume.target if loaded.flow.resume else ""
+        asks = [one for one in loaded.flow.states.values() if isinstance(one, model.Question)]
+        self._host = set(loaded.flow.context) - {one.store for one in asks if not one.sets_language}
         self.future = Future(loaded.flow)
         every = [guard for _, guard in guards(loaded.flow)] + invariant_guards(loaded.flow)
         self.language_matters = any(node.name == "language" for guard in every for node in guard.walk())
-        self.watched = sorted(_names(invariant_guards(loaded.flow)) - set(BUILT_IN))
+        self.watched = sorted(names_in(invariant_guards(loaded.flow)) - set(BUILT_IN))
         self._left = Left(loaded.flow)
         self._anew: dict[str, tuple[str, ...]] = {}
-        self._outcomes: dict[str, frozenset[str]] = {}
         self._names_for: dict[tuple[str, tuple[str, ...]], tuple[str, ...]] = {}
 
     def settled(self, session: Session) -> bool:
@@ -216,20 +122,32 @@ class Collapse:
         """(misses and silences, everything else that can matter)."""
         answers = session.answers
         settled = self.settled(session)
-        names = self._live(session.state, () if settled else session.trail)
+        trail = session.trail if self.trails else session.trail[-1:]
+        names = self._live(session.state, session.trail if self.trails and not settled else ())
         language = session.language if self.language_matters else ""
         known: Key
         if settled:
             fixed = self._memory(session)
             known = (fixed, *[answers.get(name) for name in self._rewritten(session.state)])
         else:
-            known = (session.trail, *[answers.get(name) for name in self.watched])
+            known = (trail, self._resume in session.trail, *[answers.get(name) for name in self.watched])
         rest: Key = (
             session.state, session.channel, language, session.ended, session.disposition,
             tuple([answers.get(name) for name in names]), settled, session.outcome, known,
             session.reason if self.future.reasons[session.state] else None,
         )  # fmt: skip
         return (session.misses, session.silences), rest
+
+    def plain(self, session: Session) -> bool:
+        """Nothing but the answers along its trail, and what the host gave, tells this session from its own beginning."""
+        if self.settled(session):
+            return True
+        given = [self.stores[name] for name in session.trail]
+        if len(set(given)) < len(given) or self.stores.get(session.state) in session.answers:
+            return False
+        if session.reason and self.future.reasons[session.state]:
+            return False
+        return session.answers.keys() <= self._host | set(given)
 
     def _live(self, state: str, trail: tuple[str, ...]) -> tuple[str, ...]:
         found = self._names_for.get((state, trail))
@@ -249,13 +167,5 @@ class Collapse:
 
     def _memory(self, session: Session) -> int:
         """A number for what the invariants will ever know of answers that stay as they are."""
-        return self._left.of(session.answers, frozenset(self._rewritten(session.state)), self._ahead(session))
-
-    def _ahead(self, session: Session) -> frozenset[str]:
-        """Every outcome that a guard may see from here until the walk starts over."""
-        found = self._outcomes.get(session.state)
-        if found is None:
-            ahead = (self.flow.states[name] for name in self.future.reach[session.state])
-            outcomes = {getattr(state, "outcome", None) for state in ahead}
-            found = self._outcomes[session.state] = frozenset(one for one in outcomes if one)
-        return found | {session.outcome or "none"}
+        ahead = self.future.ahead(session.state, session.outcome)
+        return self._left.of(session.answers, frozenset(self._rewritten(session.state)), ahead)

@@ -13,11 +13,13 @@ from bot.flow.guard import Context
 from bot.flow.invariant import Check, Condition, tests_of
 from bot.flow.load import EVENTS, Loaded, Problem, domain
 from bot.proof.explore import ALWAYS_MOVE, Move, starts_over
+from bot.proof.future import effect_names
 from bot.proof.partial import Leaf, Tree, leaves, reduce_condition, reduce_guard, reduce_tree
 from bot.proof.talk import Talk
 
 Holds = Callable[[Move], bool]
-ALWAYS_HEARD = {"answer", "unclear", "silence", "switch"}
+Both = tuple[int, Tree, Tree]  # place, and the two trees of a check: when and then, or after and never
+ALWAYS_HEARD = {"answer", "unclear", "silence", "switch", "return"}
 
 
 def _atom(one: Condition, talk: Talk) -> Holds:
@@ -40,9 +42,7 @@ def _first(keys: list[str], talk: Talk) -> Holds:
 
 def _does(names: list[str], talk: Talk) -> Holds:
     wanted = frozenset(names)
-    return lambda move: any(
-        effect.kind in wanted or f"{effect.kind}:{effect.value}" in wanted for effect in move.step.effects
-    )
+    return lambda move: any(not wanted.isdisjoint(effect_names(one.kind, one.value)) for one in move.step.effects)
 
 
 def _text(phrases: Mapping[str, list[str]], talk: Talk) -> Holds:
@@ -102,7 +102,7 @@ class Verdict:
 class _Look:
     """Turns that every part of every condition but the answers sees alike; *open*: what the answers still decide."""
 
-    def __init__(self, trees: list[tuple[int, Tree, Tree]], latched: list[tuple[int, Tree, Tree]]) -> None:
+    def __init__(self, trees: list[Both], latched: list[Both]) -> None:
         trees = [one for one in trees if one[1] is not False]
         self.settled = tuple([at for at, when, then in trees if when is True and then is True])
         self.trees = [one for one in trees if one[1] is not True or one[2] is not True]
@@ -146,6 +146,7 @@ class Promises:
         self.broken: dict[int, Move] = {}
         self._looks: dict[tuple[object, ...], _Look] = {}
         self._atoms: dict[int, Holds] = {}
+        self._kinds: dict[tuple[object, ...], tuple[list[Both], list[Both]]] = {}
         self._trees: list[tuple[int, Condition | None, Condition]] = []
         self._latched: list[tuple[int, Condition, Condition]] = []
         for at, one in enumerate(loaded.flow.invariants):
@@ -209,16 +210,49 @@ class Promises:
         return look.of(move)
 
     def _look(self, move: Move) -> _Look:
+        def leaf(found: Leaf) -> Tree:
+            if found[0] != "turn":
+                return found  # type: ignore[no-any-return]  # a guard: the answers decide
+            made = self._atoms.get(id(found[1]))
+            if made is None:
+                made = self._atoms[id(found[1])] = _atom(found[1], self.talk)
+            return made(move)
+
+        plain, latched = self._kind(move)
+        left = [(at, reduce_tree(when, leaf), then) for at, when, then in plain]
+        return _Look(
+            [(at, when, reduce_tree(then, leaf)) for at, when, then in left if when is not False],
+            [(place, reduce_tree(after, leaf), reduce_tree(never, leaf)) for place, after, never in latched],
+        )
+
+    def _kind(self, move: Move) -> tuple[list[Both], list[Both]]:
+        """Every condition as far as it is known from what was heard, the outcomes and the channels: little is left, and
+        it is the same for many turns."""
+        before, after = move.before, move.step.session
+        key = (
+            move.heard.name,
+            before.outcome,
+            before.channel,
+            before.language,
+            after.outcome,
+            after.channel,
+            after.language,
+        )
+        found = self._kinds.get(key)
+        if found is None:
+            found = self._kinds[key] = self._work_out(move)
+        return found
+
+    def _work_out(self, move: Move) -> tuple[list[Both], list[Both]]:
         sides = {"was": engine.context(replace(move.before, answers={}))}
         sides["guard"] = engine.context(replace(move.step.session, answers={}))
 
         def leaf(one: Condition) -> Tree:
+            if one.heard is not None:
+                return move.heard.name in one.heard
             side, guard = ("was", one.was) if one.was is not None else ("guard", one.guard)
             if guard is None:
-                made = self._atoms.get(id(one))
-                if made is None:
-                    made = self._atoms[id(one)] = _atom(one, self.talk)
-                return made(move)
+                return "turn", one
             known = sides[side]
             left = reduce_guard(guard, lambda atom: atom.decide(known) if atom.name in known else None)
             return left if isinstance(left, bool) else (side, left)
@@ -227,10 +261,8 @@ class Promises:
             return True if one is None else reduce_condition(one, leaf)
 
         plain = [(at, tree(when), then) for at, when, then in self._trees]
-        return _Look(
-            [(at, when, tree(then)) for at, when, then in plain if when is not False],
-            [(place, tree(after), tree(never)) for place, (_, after, never) in enumerate(self._latched)],
-        )
+        latched = [(place, tree(after), tree(never)) for place, (_, after, never) in enumerate(self._latched)]
+        return [(at, when, tree(then)) for at, when, then in plain if when is not False], latched
 
 
 def _parts(check: Check) -> list[tuple[str, Condition]]:

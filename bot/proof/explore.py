@@ -41,6 +41,7 @@ class Heard:
 
 
 SWITCH = Heard("switch", Reading("unclear"))
+RETURN = Heard("return", Reading("unclear"))  # by a new call, or late on the other channel: the flow's ``resume``
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +69,13 @@ class Node:
 
 @dataclass
 class Explored:
-    """Everything that was found. *forward*: by answers, silence and the unclear, for loops and dead ends."""
+    """Everything that was found. *forward*: by answers, silence and the unclear, for loops and dead ends. *history*: some
+    session that waits is more than its answers, so all of it counts only with ``Collapse(loaded, trails=True)``."""
 
     nodes: list[Node] = field(default_factory=list)
     moves: int = 0
     driven: int = 0
+    history: bool = False
     forward: dict[int, list[int]] = field(default_factory=dict)
 
 
@@ -177,6 +180,10 @@ class Explorer:
         if known is None or self.thorough:
             if len(self.loaded.flow.channels) > 1 and (not session.ended or session.channel == "voice"):
                 self._turn(number, session, SWITCH, node.latches, node.start, partial(self._switch, session))
+            if self.loaded.flow.resume and not session.ended:
+                for channel in self.loaded.flow.channels:
+                    drive = partial(self._return, replace(session, channel=channel))
+                    self._turn(number, session, RETURN, node.latches, node.start, drive)
             known = self._done[rest] = self._uncounted(number, node)
         forward += known
 
@@ -222,6 +229,12 @@ class Explorer:
         first = (greeting,) if greeting and channel == "voice" else ()
         return engine.look(self.loaded, replace(session, channel=channel), first=first)
 
+    def _return(self, session: Session) -> Step:
+        resume = self.loaded.flow.resume
+        step = engine.resume(self.loaded, session, resume.target if resume else "")
+        greeting = self.loaded.flow.greeting if session.channel == "voice" else None
+        return replace(step, say=((greeting,) if greeting else ()) + step.say)
+
     def _turn(
         self, origin: int, before: Session, heard: Heard, bits: int, start: Session, drive: Callable[[], Step]
     ) -> int | None:
@@ -239,6 +252,8 @@ class Explorer:
         self.visit(move)
         bits = self.latch(bits, move)
         after = step.session
+        if after.trail and not self.collapse.trails and (bits or not self.collapse.plain(after)):
+            self.found.history = True
         key = (*self.collapse.key(after), bits, step.handover)
         number = self.index.get(key)
         if number is None:

@@ -10,7 +10,9 @@ from collections.abc import Hashable, Iterator, Mapping
 from bot.flow import model
 from bot.flow.guard import Answer, Guard
 from bot.flow.invariant import Check, Condition
-from bot.proof.partial import Leaf, Tree, combined, leaves, reduce_condition, reduce_guard, reduce_tree, turned
+from bot.flow.load import BUILT_IN
+from bot.proof.future import Ahead
+from bot.proof.partial import Leaf, Tree, combined, decided, leaves, reduce_condition, reduce_guard, reduce_tree, turned
 
 
 class Left:
@@ -18,16 +20,15 @@ class Left:
 
     def __init__(self, flow: model.Flow) -> None:
         self.checks = [one.check for one in flow.invariants]
-        self._open: dict[frozenset[str], _Open] = {}
+        self._open: dict[Ahead, _Open] = {}
         self._numbers: dict[Hashable, int] = {}
 
-    def of(self, answers: Mapping[str, Answer], open_names: frozenset[str], outcomes: frozenset[str]) -> int:
-        """A number: equal for equal left-overs. *open_names* may still be answered anew; *outcomes*: all that may be seen
-        from here on."""
-        found = self._open.get(outcomes)
+    def of(self, answers: Mapping[str, Answer], open_names: frozenset[str], ahead: Ahead) -> int:
+        """A number: equal for equal left-overs. *open_names* may still be answered anew."""
+        found = self._open.get(ahead)
         if found is None:
-            every = [tree for check in self.checks for one in (False, True) for tree in _trees(check, outcomes, one)]
-            found = self._open[outcomes] = _Open([tree for tree in every if not isinstance(tree, bool)], self._numbers)
+            every = [tree for check in self.checks for one in (False, True) for tree in _trees(check, ahead, one)]
+            found = self._open[ahead] = _Open([tree for tree in every if not isinstance(tree, bool)], self._numbers)
         return found.of(answers, open_names)
 
 
@@ -55,18 +56,18 @@ class _Open:
         return found
 
     def _left(self, answers: Mapping[str, Answer], open_names: frozenset[str]) -> Hashable:
-        def atom(guard: Guard) -> bool | None:
-            if guard.name in open_names:
-                return None
-            if guard.op == "answered":
-                return guard.name in answers
-            return guard.decide(answers) if guard.name in answers else None
+        def literal(guard: Guard, want: bool) -> Tree:
+            if guard.name in open_names or guard.name in BUILT_IN:
+                return "is", guard, want
+            if guard.op != "answered" and guard.name not in answers:
+                return False  # nobody will ever know
+            return guard.decide(answers) is want
 
         def leaf(found: Leaf) -> Tree:
             if found[0] == "opaque":
                 return found  # type: ignore[no-any-return]  # a leaf of _trees
-            guard = reduce_guard(found[1], atom)
-            return guard if isinstance(guard, bool) else (found[0], guard)
+            tree = decided(found[1], literal)
+            return tree if isinstance(tree, bool) else (found[0], tree)
 
         found: list[Hashable] = []
         for names, trees, known in self._groups:
@@ -77,21 +78,26 @@ class _Open:
         return tuple(found)
 
 
-def _trees(check: Check, outcomes: frozenset[str], afresh: bool) -> Iterator[Tree]:
+def _trees(check: Check, ahead: Ahead, afresh: bool) -> Iterator[Tree]:
     """*afresh*: of a turn that starts over, after which no answer is left, so nothing is known of the after."""
 
     def atom(guard: Guard) -> bool | None:
         if guard.name != "outcome":
             return None
-        seen = {guard.decide({"outcome": one}) for one in outcomes}
+        seen = {guard.decide({"outcome": one}) for one in ahead.outcomes}
         return seen.pop() if len(seen) == 1 else None
 
     def leaf(one: Condition) -> Tree:
+        if one.from_ is not None and ahead.states.isdisjoint(one.from_):
+            return False
+        for wanted, found in ((one.to, ahead.states), (one.says or one.first, ahead.says), (one.does, ahead.does)):
+            if wanted is not None and not afresh and found.isdisjoint(wanted):
+                return False
         side, guard = ("was", one.was) if one.was is not None else ("guard", None if afresh else one.guard)
         if guard is None:
             return "opaque", id(one)
-        found = reduce_guard(guard, atom)
-        return found if isinstance(found, bool) else (side, found)
+        left = reduce_guard(guard, atom)
+        return left if isinstance(left, bool) else (side, left)
 
     def tree(one: Condition) -> Tree:
         return reduce_condition(one, leaf)

@@ -89,3 +89,13 @@ def reduce_guard(guard: Guard, atom: Callable[[Guard], bool | None]) -> bool | G
     if len(left) == 1:
         return left[0]
     return Guard(guard.op, tuple(left)) if left else not settles
+
+
+def decided(guard: Guard, literal: Callable[[Guard, bool], Tree], want: bool = True) -> Tree:
+    """When *guard* is decided *want*, as a two-valued tree; *literal* says when an atom is."""
+    if guard.name:
+        return literal(guard, want)
+    if guard.op == "not":
+        return decided(guard.parts[0], literal, not want)
+    op = "all" if (guard.op == "all") is want else "any"
+    return combined(op, (decided(part, literal, want) for part in guard.parts))

@@ -44,17 +44,19 @@ def _last_rule(loaded: Loaded, path: Path) -> bool:
 
 def endless(loaded: Loaded, explored: Explored) -> Iterator[tuple[Path, str, int]]:
     """Rings of answers without a limit, and configurations from which nothing the patient says leads to an end."""
-    ring = _ring(explored.forward)
-    if ring is not None:
-        state = explored.nodes[ring].session.state
-        yield ("states", state), f"From {state!r} the same questions can come again and again without a limit.", ring
+    again = ring(explored)
+    if again is not None:
+        state = explored.nodes[again].session.state
+        yield ("states", state), f"From {state!r} the same questions can come again and again without a limit.", again
     lost = _lost(explored)
     if lost is not None:
         state = explored.nodes[lost].session.state
         yield ("states", state), f"From {state!r} no answer and no silence leads to an end.", lost
 
 
-def _ring(forward: dict[int, list[int]]) -> int | None:
+def ring(explored: Explored) -> int | None:
+    """A configuration to which answers, silence or the unclear lead back; None when there is none."""
+    forward = explored.forward
     done: set[int] = set()
     for start in forward:
         if start in done:

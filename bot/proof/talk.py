@@ -68,6 +68,8 @@ class Talk:
         value = heard.reading.value
         if heard.name == "switch":
             return "(goes on by text)" if session.channel == "voice" else "(calls the clinic)"
+        if heard.name == "return":
+            return "(comes back later)"
         if heard.name != "answer":
             return WORDS.get(heard.name, heard.name.upper())
         state = self.loaded.flow.states.get(session.state)
