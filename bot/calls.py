@@ -66,16 +66,15 @@ class Placing:
 
 def place(clinic: Clinic, record: Record, effect: str, flow: str, purpose: str, hours: Hours, now: float) -> Placing:
     """A planned call is due. Its conditions are those of a text (SPEC D): consent, caps, hours, nothing urgent since."""
-    reachable = replace(record, facts=record.facts - {"landline"})  # what stops a text is no reason not to call
-    verdict = (
-        may_follow_up(reachable, purpose, hours, now) if record.phone.startswith("+") else Verdict(False, "no number")
-    )
+    verdict = Verdict(False, "no number")
+    if record.phone.startswith("+"):
+        verdict = may_follow_up(record, purpose, hours, now, channel="call", salt=effect)
     if flow not in clinic.flows:
         verdict = Verdict(False, "its flow is gone")
     kept = record
     if verdict.go:
         sent = (*(at for at in record.sent if at > now - 7 * 86_400), now)
-        kept = replace(record, calling=(effect, flow), sent=sent, unanswered=record.unanswered + 1)
+        kept = record.but(calling=(effect, flow), sent=sent, unanswered=record.unanswered + 1)
     event = {"at": now, "in": "call" if verdict.go else "not_called", "flow": flow, "why": verdict.why}
     turn = _spoken(clinic, kept, (), "hangup", "", event)
     return Placing(turn, record.phone if verdict.go else None, verdict.why, verdict.later)
@@ -86,9 +85,9 @@ def answered(clinic: Clinic, patient: str, record: Record, effect: str, by: str 
     who called and the number to call back, and nothing else."""
     event = {"at": now, "in": "picked_up", "by": by or "unknown"}
     if by in MACHINE or record.calling is None or record.calling[0] != effect or record.opted_out:
-        record = replace(record, facts=record.facts | {"machine"}) if by in MACHINE else record
+        record = record.but(facts=record.facts | {"machine"}) if by in MACHINE else record
         return _spoken(clinic, record, ("call_machine",), "hangup", "", event)
-    return open_walk(clinic, patient, replace(record, unanswered=0), record.calling[1], "voice", now)
+    return open_walk(clinic, patient, record.but(unanswered=0), record.calling[1], "voice", now)
 
 
 def over(clinic: Clinic, patient: str, record: Record, effect: str, status: str, by: str | None, now: float) -> Turn:
@@ -98,7 +97,7 @@ def over(clinic: Clinic, patient: str, record: Record, effect: str, status: str,
     if record.calling is None or record.calling[0] != effect:
         return bare
     missed = status != "completed" or by in MACHINE or "machine" in record.facts
-    kept = replace(record, calling=None, facts=record.facts - {"machine"})
+    kept = record.but(calling=None, facts=record.facts - {"machine"})
     bare = replace(bare, record=kept)
     if not missed or record.opted_out:
         return bare
@@ -109,7 +108,7 @@ def over(clinic: Clinic, patient: str, record: Record, effect: str, status: str,
         prompts.render(clinic.flows[clinic.first_flow], ("call_missed",), language, "sms", clinic.values)
     )
     later = Later(clinic.new_effect(patient), "text", now, {"n": "text", "body": body})
-    return replace(bare, later=(later,), record=replace(kept, planned={**kept.planned, "text": later.id}))
+    return replace(bare, later=(later,), record=kept.but(planned={**kept.planned, "text": later.id}))
 
 
 def _spoken(clinic: Clinic, record: Record, keys: tuple[str, ...], end: End, step: str, event: dict[str, Any]) -> Turn:

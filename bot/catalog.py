@@ -27,7 +27,7 @@ def load_flows(folder: Path = FLOWS) -> Mapping[str, Loaded]:
     for path in sorted(folder.glob("*.json")):
         if path.name != "schema.json":
             try:
-                found.append(load_flow(path.read_text("utf-8"), f"flows/{path.name}"))
+                found.append(load_flow(path.read_text("utf-8"), f"flows/{path.name}", part_files(folder / "parts")))
             except FlowError as error:
                 problems += error.problems
     if problems:
@@ -39,6 +39,11 @@ def load_flows(folder: Path = FLOWS) -> Mapping[str, Loaded]:
 def load_words(folder: Path = FLOWS / "words") -> Words:
     """The words of every language in flows/words, read once."""
     return parse_words(word_files(folder))
+
+
+def part_files(folder: Path = FLOWS / "parts") -> dict[str, str]:
+    """What flows share -> the text of its file."""
+    return {path.stem: path.read_text("utf-8") for path in sorted(folder.glob("*.json"))}
 
 
 def word_files(folder: Path = FLOWS / "words") -> dict[str, str]:

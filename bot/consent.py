@@ -6,14 +6,16 @@ everything here is about what the bot sends on its own.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, time
 from zoneinfo import ZoneInfo
 
-from bot.record import Record
+from bot.record import Channel, Record
 
 DAY = 86_400.0
+JITTER = 2_700  # seconds
 PER_DAY, PER_WEEK = 1, 3  # the FCC healthcare exemption's caps, used as policy even with consent (SPEC D)
 SILENT_FOLLOW_UPS = 2  # two unanswered in a row end all of them
 
@@ -44,12 +46,17 @@ class Hours:
         """Open in all zones at once."""
         return all(self.start <= datetime.fromtimestamp(now, zone).time() < self.end for zone in self.zones)
 
-    def next_open(self, now: float) -> float:
-        """The first quarter of an hour from *now* at which all zones are open; at most 8 days ahead are searched."""
+    def next_open(self, now: float, salt: str = "") -> float:
+        """The first quarter of an hour from *now* at which all zones are open; at most 8 days ahead are searched.
+
+        With *salt* (an effect's id) a moved time is spread over JITTER seconds, always the same for the same id: what
+        waited for the morning does not leave in one second, and the plan can say when it will.
+        """
         at = now
         for _ in range(8 * 96):
             if self.open(at):
-                return at
+                spread = at + zlib.crc32(salt.encode()) % JITTER if salt and at > now else at
+                return spread if self.open(spread) else at
             at = (at // 900 + 1) * 900
         raise ValueError("There is no hour at which all zones are open; the quiet hours are set too wide.")
 
@@ -67,31 +74,38 @@ def may_answer_silence(record: Record, hours: Hours, now: float) -> Verdict:
     return Verdict(True, "inside a conversation")
 
 
-def may_follow_up(record: Record, purpose: str, hours: Hours, now: float) -> Verdict:
-    """One automatic text for *purpose*: consent, outcome, caps, silence in a row, hours (SPEC D, I24)."""
-    never = _never(record, purpose)
+def may_follow_up(
+    record: Record, purpose: str, hours: Hours, now: float, *, channel: Channel = "text", salt: str = ""
+) -> Verdict:
+    """One automatic text or call for *purpose*: consent, outcome, caps, silence in a row, hours (SPEC D, I24)."""
+    never = _never(record, purpose, channel)
     if never:
         return Verdict(False, never)
     wait = _cap(record.sent, now)
     if wait is not None:
-        return Verdict(False, "the cap of texts is reached", hours.next_open(wait))
+        return Verdict(False, "the cap of texts is reached", hours.next_open(wait, salt))
     if not hours.open(now):
-        return Verdict(False, "quiet hours", hours.next_open(now))
+        return Verdict(False, "quiet hours", hours.next_open(now, salt))
     return Verdict(True, "consented")
 
 
-def _never(record: Record, purpose: str) -> str | None:
+def _never(record: Record, purpose: str, channel: Channel) -> str | None:
     if record.opted_out:
         return "opted out"
-    if not record.consents_to(purpose):
-        return "no consent"
-    if record.owner:
-        return "a person has taken over"
-    if record.session and record.session.outcome in ("emergency", "urgent"):
-        return "a person follows up after an emergency"
     if "wrong_number" in record.facts:
         return "wrong number"
-    if "landline" in record.facts:
+    if not record.consents_to(purpose, channel):
+        return "no consent to calls" if channel == "call" and record.consents_to(purpose) else "no consent"
+    if record.owner:
+        return "a person has taken over"
+    session = record.session
+    if record.result in ("emergency", "urgent") or (session and session.outcome in ("emergency", "urgent")):
+        return "a person follows up after an emergency"
+    if session and session.disposition == "minor":
+        return "a person follows up with a minor"
+    if "closed" in record.facts:
+        return "the clinic has closed the matter"
+    if "landline" in record.facts and channel == "text":
         return "a landline takes no texts"
     if record.unanswered >= SILENT_FOLLOW_UPS:
         return "two follow-ups were not answered"

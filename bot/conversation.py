@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from bot import calls, late, prompts, twiml
-from bot.consent import Hours, Verdict, may_answer_silence, may_follow_up
+from bot import calls, late, plan, twiml
+from bot.consent import Hours, Verdict, may_answer_silence
 from bot.decide import take
 from bot.record import Record, from_bytes, to_bytes
 from bot.store import Committed, Effect, LinkToken, Loaded, Task
@@ -53,6 +53,8 @@ class Ledger(Protocol):
     ) -> Committed: ...
 
     def link(self, token: str) -> LinkToken | None: ...
+
+    def effect(self, effect_id: str) -> Effect | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +158,7 @@ class Conversation:
 
         def decide(record: Record, now: float) -> tuple[Turn, bytes]:
             record = replace(record, facts=record.facts | {"link_opened"})
-            record, dropped = self._drop_for(record, "link_opened")
+            record, dropped = plan.pointless(self.clinic, record.but(unanswered=0), "link_opened")
             return self._bare(record, dropped, {"at": now, "in": "link_opened", "visit": link.visit}), b"opened"
 
         self._commit(link.patient, "", f"open:{token}", decide)
@@ -178,7 +180,7 @@ class Conversation:
             if record.owner or session is None or session.ended or (session.id, session.turn) != (body["s"], body["t"]):
                 out[:] = [Outgoing(record.phone, None, "the patient has moved on")]
                 return self._bare(record, (), {}), _note(out[0])
-            verdict = may_answer_silence(record, self.hours(record.phone), now)
+            verdict = may_answer_silence(record, self.hours(record.whereabouts), now)
             if verdict.later is not None:
                 raise _PutOffError(verdict)
             found = take(self.clinic, patient, record, Input("sms", event="silence"), now)
@@ -189,31 +191,26 @@ class Conversation:
         return self._outgoing(patient, effect_id, decide)
 
     def follow_up(self, patient: str, effect_id: str, body: dict[str, Any]) -> Outgoing:
-        """A planned follow-up is due: its conditions are checked again now, then its text is made once and kept."""
+        """A planned message is due: its conditions are checked again now, then it is made once and kept (plan.py)."""
 
         def decide(record: Record, now: float) -> tuple[Turn, bytes]:
-            loaded = self.clinic.flows[body["f"]]
-            plan = loaded.flow.follow_ups[body["n"]]
-            why = self._not_now(record, body, plan)
-            verdict = may_follow_up(record, plan.needs or "follow_up", self.hours(record.phone), now)
-            planned = {name: one for name, one in record.planned.items() if name != body["n"]}
-            if why is None and verdict.later is not None:
-                raise _PutOffError(verdict)
-            if why is not None or not verdict.go or record.session is None:
-                note = Outgoing(record.phone, None, why or verdict.why)
-                return self._bare(replace(record, planned=planned), (), _dropped_event(now, body, note)), _note(note)
-            links, values = [], dict(self.clinic.values)
-            if "{link}" in (prompts.wording_of(loaded, plan.say[0], "en", "sms") or ""):
-                token, values["link"] = self.clinic.link(patient)
-                links.append((token, "pt" if record.session.outcome == "pt" else "pmr"))
-            text = prompts.one_text(prompts.render(loaded, plan.say, record.session.language, "sms", values))
-            sent = (*(at for at in record.sent if at > now - 7 * 86_400), now)
-            record = replace(record, planned=planned, sent=sent, unanswered=record.unanswered + 1)
-            event = {"at": now, "in": "follow_up", "name": body["n"], "says": [text]}
-            made = replace(self._bare(record, (), event), links=tuple(links))
-            return made, _note(Outgoing(record.phone, text, verdict.why))
+            due = plan.due_effect(effect_id, body)
+            found = plan.send(self.clinic, patient, record, due, self.hours(record.whereabouts), now)
+            if found.turn is None:
+                raise _PutOffError(Verdict(False, found.why, found.later))
+            return found.turn, _note(Outgoing(found.phone, found.text, found.why, call=found.call))
 
         return self._outgoing(patient, effect_id, decide)
+
+    def upcoming(self, patient: str) -> list[plan.Upcoming]:
+        """Every message that this patient will get, by the very function that decides when it is due."""
+        loaded = self.store.load(patient, "-")
+        if loaded.record is None:
+            return []
+        record = from_bytes(loaded.record)
+        effects = [one for one in map(self.store.effect, record.planned.values()) if one is not None]
+        planned = [(one.id, one.kind, one.due, json.loads(one.body)) for one in effects]
+        return plan.upcoming(self.clinic, record, planned, self.hours(record.whereabouts), self.now())
 
     def asked_for(self, patient: str, effect_id: str, body: dict[str, Any]) -> Outgoing:
         """The one text that a caller asked for during the call: their key press is the consent for it."""
@@ -232,7 +229,7 @@ class Conversation:
 
         def decide(record: Record, now: float) -> tuple[Turn, bytes]:
             found = calls.place(
-                self.clinic, record, effect_id, body["f"], body.get("needs", "follow_up"), self.hours(record.phone), now
+                self.clinic, record, effect_id, body["f"], body.get("needs", "follow_up"), self.hours(record.whereabouts), now
             )
             if found.later is not None:
                 raise _PutOffError(Verdict(False, found.why, found.later))
@@ -286,27 +283,6 @@ class Conversation:
 
         return self._commit(self.patient_id(phone), phone, key, both)
 
-    def _not_now(self, record: Record, body: dict[str, Any], plan: Any) -> str | None:
-        session = record.session
-        if session is None or session.id != body["s"]:
-            return "a newer session began"
-        for fact in plan.cancel_on:
-            if fact in record.facts:
-                return f"cancelled: {fact}"
-        seen = {**session.answers, "outcome": session.outcome or "none", "channel": "sms", "language": session.language}
-        if plan.when is not None and not plan.when.decide(seen):
-            return "its condition no longer holds"
-        return None
-
-    def _drop_for(self, record: Record, fact: str) -> tuple[Record, tuple[str, ...]]:
-        """Take back the follow-ups that *fact* makes pointless."""
-        if record.session is None or record.session.flow not in self.clinic.flows:
-            return record, ()
-        plans = self.clinic.flows[record.session.flow].flow.follow_ups
-        names = [name for name in record.planned if name in plans and fact in plans[name].cancel_on]
-        kept = {name: one for name, one in record.planned.items() if name not in names}
-        return replace(record, planned=kept), tuple(record.planned[name] for name in names)
-
     def _bare(self, record: Record, dropped: tuple[str, ...], event: dict[str, Any]) -> Turn:
         session = record.session
         heard = Heard("sms", session.language if session else "en", silent=True, session=session)
@@ -355,10 +331,6 @@ class _PutOffError(Exception):
 
 def _note(out: Outgoing) -> bytes:
     return json.dumps({"phone": out.phone, "body": out.body, "why": out.why, "call": out.call}).encode()
-
-
-def _dropped_event(now: float, body: dict[str, Any], note: Outgoing) -> dict[str, Any]:
-    return {"at": now, "in": "not_sent", "name": body["n"], "why": note.why}
 
 
 def _written(patient: str, found: Turn, now: float) -> dict[str, Any]:

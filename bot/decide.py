@@ -7,6 +7,7 @@ before it and commits after it, and may run it again when another turn came betw
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -51,14 +52,25 @@ def take(clinic: Clinic, patient: str, record: Record, given: Input, now: float)
 
 
 def open_walk(
-    clinic: Clinic, patient: str, record: Record, flow: str, door: Door, now: float, *, given: Input | None = None
+    clinic: Clinic,
+    patient: str,
+    record: Record,
+    flow: str,
+    door: Door,
+    now: float,
+    *,
+    given: Input | None = None,
+    known: Mapping[str, Any] | None = None,
 ) -> Turn:
     """The bot itself begins a walk of *flow*: a follow-up by text, or a call that was picked up. Consent, hours and caps
-    are the caller's business. The language is the one the patient last used."""
+    are the caller's business. The language is the one the patient last used; *known*: answers that are known already. A
+    flow that ``follows`` outcomes goes on from the patient's newest result."""
     loaded = clinic.flows[flow]
     language = record.session.language if record.session else clinic.language or "en"
     answers: dict[str, Any] = {"language_choice": language} if "language_choice" in loaded.flow.context else {}
-    session = Session(clinic.new_id(), loaded.flow.id, loaded.hash, language, door, answers=answers)
+    answers |= known or {}
+    outcome = record.result if record.result in loaded.flow.follows else None
+    session = Session(clinic.new_id(), loaded.flow.id, loaded.hash, language, door, answers=answers, outcome=outcome)
     step = _hand_over(clinic, engine.start(loaded, session))
     return _written(
         clinic, patient, record, given or Input(door, event="call"), Reading("unclear", why="begun by us"), step, now
@@ -229,7 +241,10 @@ def _hand_over(clinic: Clinic, step: Step) -> Step:
             return step
         flow, state = step.handover
         loaded = clinic.flows[flow]
-        session = replace(step.session, flow=flow, flow_hash=loaded.hash, answers={}, trail=(), ended=False)
+        session = replace(
+            step.session, flow=flow, flow_hash=loaded.hash, answers={}, trail=(), ended=False, outcome=None, rule=None,
+            reason=None,
+        )  # fmt: skip  # what is known of an earlier walk is never a result of this one
         after = engine.start(loaded, session, at=state, greet=False)
         step = replace(after, say=(*step.say, *after.say), effects=(*step.effects, *after.effects))
     return step
@@ -269,13 +284,13 @@ def _written(
         tasks=tuple(work.tasks),
     )
     return Turn(
-        _next_record(work.record, session, reading, now),
+        _next_record(work.record, session, reading, now, begins=session.flow == clinic.first_flow),
         heard,
         tuple(work.later),
         tuple(work.dropped),
         tuple(work.tasks),
         tuple(work.links),
-        _event(given, reading, heard, now),
+        _event(given, reading, heard, now) | work.notes,
     )
 
 
@@ -284,14 +299,17 @@ def no_person(clinic: Clinic, why: str) -> tuple[str, ...]:
     return (why, "offer_message") if clinic.voicemail else (why, "goodbye")
 
 
-def _next_record(record: Record, session: Session, reading: Reading, now: float) -> Record:
+def _next_record(record: Record, session: Session, reading: Reading, now: float, *, begins: bool) -> Record:
+    """*begins*: the walk is of the first flow, so a new one is a new matter."""
     before, record = record.session, record.but(session=session, last_at=now)
+    record = record.but(result=session.outcome or record.result)
     if reading.kind in ("opt_out", "opt_in"):
         record = record.but(opted_out=reading.kind == "opt_out", facts=record.facts - {"wrote_after_stop"})
     elif session.disposition == "opted_out" and session.ended:
         record = record.but(opted_out=True)  # by a key or an answer that a flow takes for STOP
-    if before is None or session.id != before.id:
-        record = record.but(started_at=now, facts=record.facts - {"link_opened", "booked"})
+    if begins and (before is None or session.id != before.id):
+        gone = {"link_opened", "closed"} if record.visit_at > now else {"link_opened", "closed", "booked", "confirmed"}
+        record = record.but(started_at=now, facts=record.facts - gone)
     return record
 
 

@@ -33,6 +33,7 @@ from bot.session import Step as Step
 
 MAX_HOPS = 50
 ALARMS = ("emergency", "crisis", "urgent")
+DEEDS = tuple(model.Do.model_fields)
 
 
 class FlowLoopError(RuntimeError):
@@ -336,7 +337,7 @@ def _next_question(loaded: Loaded, table: model.Decision, guard: Guard, answers:
 def _effects(deeds: Sequence[model.Do]) -> tuple[Effect, ...]:
     found = []
     for do in deeds:
-        for kind in ("task", "link", "text", "grant", "plan", "cancel", "record"):
+        for kind in DEEDS:
             value = getattr(do, kind)
             if value is not None:
                 found.append(Effect(kind, tuple(value) if isinstance(value, list) else value))

@@ -8,27 +8,34 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import astuple, dataclass, field
+from typing import Any, Literal
 
 from bot.engine import Session
 from bot.frozen import Frozen
 
-_PLAIN = ("started_at", "last_at", "opted_out", "unanswered", "owner", "planned", "sent", "echoes", "calling")
+_PLAIN = ("started_at", "last_at", "opted_out", "unanswered", "owner", "planned", "sent", "echoes", "calling",
+          "result", "scores", "visit_at", "zip_code")  # fmt: skip
 _EMPTY: tuple[Any, ...] = (None, False, (), {})
 _decode = json.JSONDecoder().decode
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 
+Channel = Literal["text", "call", "any"]
+
+
 @dataclass(frozen=True, slots=True)
 class Consent:
-    """One answer to "may we write to you for *purpose*": where it came from and which wording was shown."""
+    """One answer to "may we reach you for *purpose* by *channel*": when, where it came from, which wording was shown
+    (its key, language and hash) and who gave or noted it."""
 
     purpose: str
     granted: bool
     at: float
     source: str
     wording: str = ""
+    channel: Channel = "any"
+    who: str = "patient"
 
 
 @dataclass(frozen=True)
@@ -37,7 +44,8 @@ class Record(Frozen):
 
     *facts*: what became known outside a conversation (``link_opened``, ``booked``, ``landline``). *owner*: the member
     of staff who took over; the bot is silent while it is set. *calling*: (effect, flow) of the call that we placed last.
-    *times* are epoch seconds.
+    *result*: the newest outcome of any walk. *scores*: (first, last) sum of each score. *visit_at*: the next or last
+    visit, 0 when none is known. *zip_code*: what the patient stated. Times are epoch seconds.
     """
 
     phone: str
@@ -53,11 +61,21 @@ class Record(Frozen):
     owner: str | None = None
     echoes: tuple[tuple[str, float], ...] = ()
     calling: tuple[str, str] | None = None
+    result: str | None = None
+    scores: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    visit_at: float = 0.0
+    zip_code: str = ""
 
-    def consents_to(self, purpose: str) -> bool:
-        """The newest word on *purpose* is yes."""
-        found = [one.granted for one in self.consents if one.purpose == purpose]
+    def consents_to(self, purpose: str, channel: Channel = "any") -> bool:
+        """The newest word on *purpose* by *channel* (``any``: by whichever) is yes, and STOP was not said since."""
+        words = [one for one in self.consents if one.purpose == purpose]
+        found = [one.granted for one in words if "any" in (channel, one.channel) or one.channel == channel]
         return bool(found) and found[-1] and not self.opted_out
+
+    @property
+    def whereabouts(self) -> str:
+        """What tells the patient's time zone: the ZIP code that was stated, else the number."""
+        return self.zip_code or self.phone
 
 
 def to_bytes(record: Record) -> bytes:
@@ -70,7 +88,7 @@ def to_bytes(record: Record) -> bytes:
         if value:
             body[name] = value
     if record.consents:
-        body["c"] = [[one.purpose, one.granted, one.at, one.source, one.wording] for one in record.consents]
+        body["c"] = [list(astuple(one)) for one in record.consents]
     if record.facts:
         body["facts"] = sorted(record.facts)
     return _encode(body).encode()
@@ -94,6 +112,10 @@ def from_bytes(raw: bytes) -> Record:
         owner=body.get("owner"),
         echoes=tuple((text, at) for text, at in body.get("echoes", ())),
         calling=(body["calling"][0], body["calling"][1]) if "calling" in body else None,
+        result=body.get("result"),
+        scores={name: (first, last) for name, (first, last) in body.get("scores", {}).items()},
+        visit_at=body.get("visit_at", 0.0),
+        zip_code=body.get("zip_code", ""),
     )
 
 

@@ -8,9 +8,27 @@ from typing import Any
 from bot import engine, prompts
 from bot.engine import Step
 from bot.flow import model
+from bot.flow.load import base_hash
 from bot.record import Consent, Record
 from bot.tasks import TASKS
 from bot.turn import Clinic, Later
+
+
+KEPT_CONSENTS = 40  # the newest of a record; the log keeps all of them
+
+
+def with_consent(kept: tuple[Consent, ...], new: Consent) -> tuple[Consent, ...]:
+    """*kept* with *new* at its end; the oldest go when there are too many."""
+    return (*kept[1 - KEPT_CONSENTS :], new)
+
+
+def due_of(one: model.FollowUp, visit_at: float, now: float) -> float | None:
+    """When a follow-up that is planned *now* is due (epoch seconds); None when it needs a visit and none is known."""
+    if one.before is not None:
+        due = visit_at - model.minutes(one.before) * 60
+        return due if visit_at > now and due > now else None
+    start = visit_at if one.clock == "visit" and visit_at > now else now
+    return start + model.minutes(one.after or "PT0M") * 60
 
 
 class Work:
@@ -23,6 +41,7 @@ class Work:
         self.links: list[tuple[str, str]] = []
         self.values: dict[str, str] = {}
         self.dropped: list[str] = []
+        self.notes: dict[str, Any] = {}
         self._drop("silence", "late")  # this turn's own answer takes the place of one that was still to be sent
 
     def perform(self, effect: engine.Effect) -> None:
@@ -50,6 +69,7 @@ class Work:
     def _do_link(self, visit: str) -> None:
         token, address = self.clinic.link(self.patient)
         self.links.append((token, visit))
+        self.record = self.record.but(facts=self.record.facts - {"link_opened"})
         self.values["link"] = address
 
     def _do_text(self, key: str) -> None:
@@ -58,15 +78,48 @@ class Work:
         self._plan("text", "text", self.now, {"body": prompts.one_text(parts)})
 
     def _do_grant(self, purpose: str) -> None:
-        source = f"{self.step.session.channel} answer in {self.step.session.flow} {self.step.session.flow_hash}"
-        consent = Consent(purpose, True, self.now, source, self.step.session.flow_hash)
-        self.record = self.record.but(consents=(*self.record.consents[-19:], consent))
+        self._consent(purpose, True)
+
+    def _do_refuse(self, purpose: str) -> None:
+        self._consent(purpose, False)
+
+    def _consent(self, purpose: str, granted: bool) -> None:
+        """The answer to the question that was open. Only texts were asked about, so it says nothing of calls."""
+        session = self.step.session
+        source = f"{session.channel} answer in {session.flow} {session.flow_hash}"
+        consent = Consent(purpose, granted, self.now, source, self._shown(), "text")
+        self.record = self.record.but(consents=with_consent(self.record.consents, consent))
+
+    def _shown(self) -> str:
+        """The wording that was shown: key, language, hash."""
+        before = self.record.session
+        loaded = self.clinic.flows.get(before.flow) if before else None
+        state = loaded.states.get(before.state) if loaded and before else None
+        if not isinstance(state, model.Question) or before is None or loaded is None:
+            return ""
+        return f"{state.ask} {before.language} {base_hash(loaded.flow.texts[state.ask][before.language])}"
 
     def _do_plan(self, names: tuple[str, ...]) -> None:
-        follow_ups = self.clinic.flows[self.step.session.flow].flow.follow_ups
+        flow = self.clinic.flows[self.step.session.flow].flow
         for name in names:
-            minutes = model.minutes(follow_ups[name].after)
-            self._plan(name, "follow_up", self.now + minutes * 60, {"f": self.step.session.flow})
+            due = due_of(flow.follow_ups[name], self.record.visit_at, self.now)
+            if due is not None:
+                self._plan(name, "follow_up", due, {"f": flow.id, "d": due})
+
+    def _do_score(self, name: str) -> None:
+        """Kept only when every number of it was given (I36). A rise is a task, never a text."""
+        session = self.step.session
+        rule = self.clinic.flows[session.flow].flow.scores[name]
+        given = [session.answers.get(one) for one in rule.of]
+        numbers = [one for one in given if isinstance(one, int)]
+        if len(numbers) < len(rule.of):
+            return
+        total, kept = sum(numbers), self.record.scores.get(name)
+        if kept and total - kept[0 if rule.against == "first" else 1] >= rule.rise * len(rule.of):
+            self._do_task(rule.task)
+        first = kept[0] if kept else total
+        self.record = self.record.but(scores={**self.record.scores, name: (first, total)})
+        self.notes["score"] = [name, total]
 
     def _do_cancel(self, _: str) -> None:
         self._drop(*self.record.planned)
@@ -74,5 +127,5 @@ class Work:
     def _do_restarted(self, _: None) -> None:
         """The new walk's id was set before the engine ran; nothing else is kept of the old one."""
 
-    def _do_record(self, _: str) -> None:
-        """Facts are in the event of every turn already: outcome, rule and reason."""
+    def _do_record(self, fact: str) -> None:
+        self.record = self.record.but(facts=self.record.facts | {fact})

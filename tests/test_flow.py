@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.catalog import load_flows
+from bot.catalog import load_flows, part_files
 from bot.flow.guard import GuardError, parse_guard
 from bot.flow.load import FlowError, load_flow
 from bot.flow.positions import JsonError, parse
@@ -40,7 +40,7 @@ def test_the_published_schema_is_generated_from_the_model() -> None:
 def test_every_flow_of_this_checkout_loads(path: Path) -> None:
     """A flow that does not load cannot be served, so it cannot be committed."""
     if path.name != "schema.json":
-        assert load_flow(path.read_text("utf-8"), path.name).flow.id == path.stem
+        assert load_flow(path.read_text("utf-8"), path.name, part_files()).flow.id == path.stem
 
 
 def test_every_error_of_a_file_is_reported_at_once_with_its_line_and_column() -> None:

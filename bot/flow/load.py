@@ -9,15 +9,17 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 
 from pydantic import ValidationError
 
 from bot.flow import model
 from bot.flow.guard import UNCLEAR, Answer, Guard
+from bot.flow.extend import Extended, extend
 from bot.flow.positions import JsonError, Located, Path, parse
 
 BUILT_IN: dict[str, tuple[Answer, ...]] = {
@@ -33,6 +35,7 @@ EVENTS = frozenset(
 )  # fmt: skip
 LANGUAGE_EVENT = "language"
 PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
+NO_PARTS: Mapping[str, str] = MappingProxyType({})
 VALUES = frozenset({"clinic", "phone", "link", "reason", "a", "b", "day", "time", "surg"})
 
 
@@ -63,7 +66,7 @@ class Loaded:
 
     flow: model.Flow
     hash: str
-    located: Located
+    placed: Extended
     file: str
 
     @cached_property
@@ -72,31 +75,45 @@ class Loaded:
 
     def problem(self, path: Path, message: str) -> Problem:
         """A problem at *path* of this flow's JSON."""
-        line, column = self.located.line_column(self.located.nearest(path))
-        return Problem(self.file, line, column, message)
+        return Problem(*self.placed.place(path), message)
 
 
-def load_flow(text: str, file: str) -> Loaded:
-    """The flow in *text*; *file* is only named in errors. Raises FlowError with every problem."""
-    try:
-        located = parse(text)
-    except JsonError as problem:
-        line, column = Located(text).line_column(problem.offset)
-        raise FlowError([Problem(file, line, column, str(problem))]) from None
+def load_flow(text: str, file: str, parts: Mapping[str, str] = NO_PARTS) -> Loaded:
+    """The flow in *text*; *file* is only named in errors, *parts* are the texts of flows/parts by name. Raises FlowError
+    with every problem."""
+    placed = _extended(_parsed(text, file), file, parts)
 
     def at(path: Path, message: str) -> Problem:
-        line, column = located.line_column(located.nearest(path))
-        return Problem(file, line, column, message)
+        return Problem(*placed.place(path), message)
 
-    problems = [at(path, f"The key {path[-1]!r} stands here twice.") for path in located.repeated]
+    problems = [at(path, f"The key {path[-1]!r} stands here twice.") for path in placed.own.repeated]
     try:
-        flow = model.Flow.model_validate(located.value)
+        flow = model.Flow.model_validate(placed.value)
     except ValidationError as error:
         raise FlowError(sorted(problems + [at(*_shape_problem(one)) for one in error.errors()])) from None
     problems += [at(path, message) for path, message in _disagreements(flow)]
     if problems:
         raise FlowError(sorted(set(problems)))
-    return Loaded(flow, content_hash(located.value), located, file)
+    return Loaded(flow, content_hash(placed.value), placed, file)
+
+
+def _parsed(text: str, file: str) -> Located:
+    try:
+        return parse(text)
+    except JsonError as problem:
+        line, column = Located(text).line_column(problem.offset)
+        raise FlowError([Problem(file, line, column, str(problem))]) from None
+
+
+def _extended(own: Located, file: str, parts: Mapping[str, str]) -> Extended:
+    name = own.value.get("extends") if isinstance(own.value, dict) else None
+    if name is None:
+        return extend(own, None, (file, file))
+    if not isinstance(name, str) or name not in parts:
+        line, column = own.line_column(own.nearest(("extends",)))
+        raise FlowError([Problem(file, line, column, f"There is no part {name!r} in flows/parts.")])
+    other = f"flows/parts/{name}.json"
+    return extend(own, _parsed(parts[name], other), (file, other))
 
 
 def content_hash(value: Any) -> str:
@@ -226,7 +243,7 @@ def texts_used(value: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
 
 def _disagreements(flow: model.Flow) -> Iterator[tuple[Path, str]]:
     checks: tuple[Callable[[model.Flow], Iterator[tuple[Path, str]]], ...] = (
-        _bad_targets, _bad_guards, _bad_texts, _bad_questions, _bad_names,
+        _bad_targets, _bad_guards, _bad_texts, _bad_questions, _bad_names, _bad_later,
     )  # fmt: skip
     for check in checks:
         yield from check(flow)
@@ -316,6 +333,23 @@ def _bad_names(flow: model.Flow) -> Iterator[tuple[Path, str]]:
         for at, name in enumerate(do.plan or ()):
             if name not in flow.follow_ups:
                 yield (*path, "plan", at), f"There is no follow-up {name!r} in 'follow_ups'."
+        if do.score is not None and do.score not in flow.scores:
+            yield (*path, "score"), f"There is no score {do.score!r} in 'scores'."
+
+
+def _bad_later(flow: model.Flow) -> Iterator[tuple[Path, str]]:
+    for name, one in flow.follow_ups.items():
+        here: Path = ("follow_ups", name)
+        if (one.after is None) == (one.before is None):
+            yield here, "A follow-up is due either 'after' so long or 'before' the visit."
+        if one.before is not None and one.clock != "visit":
+            yield (*here, "before"), "What comes before the visit counts from it: set 'clock' to 'visit'."
+        if bool(one.say) == bool(one.flow):
+            yield here, "A follow-up either says a text of this flow or begins another flow."
+    for name, score in flow.scores.items():
+        for at, answer in enumerate(score.of):
+            if not isinstance(flow.context.get(answer), model.IntVar):
+                yield ("scores", name, "of", at), f"{answer!r} is no number declared in 'context'."
 
 
 def _deeds(flow: model.Flow) -> Iterator[tuple[Path, model.Do]]:
@@ -325,5 +359,3 @@ def _deeds(flow: model.Flow) -> Iterator[tuple[Path, model.Do]]:
     for name, events in flow.on.items():
         for at, event in enumerate(events):
             yield from ((("on", name, at, "do", nth), do) for nth, do in enumerate(event.do))
-    for name, follow_up in flow.follow_ups.items():
-        yield from ((("follow_ups", name, "do", nth), do) for nth, do in enumerate(follow_up.do))

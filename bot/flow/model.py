@@ -128,9 +128,11 @@ class Do(Part):
     link: Literal["pmr", "pt"] | None = Field(None, description="Make the scheduling link for this visit.")
     text: Name | None = Field(None, description="During a call: send this text message, once, as the caller asked.")
     grant: Name | None = Field(None, description="Record consent for this purpose.")
+    refuse: Name | None = Field(None, description="Record that consent for this purpose was refused.")
+    score: Name | None = Field(None, description="Add up this score of the flow and keep it.")
     plan: list[str] | None = Field(None, description="Plan these follow-ups.")
     cancel: Literal["follow_ups"] | None = Field(None, description="Cancel everything that is planned.")
-    record: Name | None = Field(None, description="Write this fact to the patient's log.")
+    record: Name | None = Field(None, description="Keep this fact of the patient.")
 
 
 class Arrow(Part):
@@ -296,16 +298,34 @@ State = Annotated[Question | Message | Decision | Handover | Final, Field(discri
 
 
 class FollowUp(Part):
-    """A message to send later. *after* counts from planning; all of *when* is checked again when it is sent."""
+    """Something to begin later: a text of its own (*say*) or a walk of another flow. *when*, consent and *cancel_on* are
+    checked again when it is sent.
 
-    after: Duration
+    Due *after* so long, or so long *before* the visit. *clock*: what *after* counts from; ``visit`` counts from the visit
+    once one is booked, until then from planning. *within*: how late it may still be sent; later is a task.
+    """
+
+    title: str
+    after: Duration | None = None
+    before: Duration | None = None
+    clock: Literal["planning", "visit"] = "planning"
+    within: Duration = "P3D"
     say: list[Name] = []
     flow: Name | None = None
-    do: list[Do] = []
     when: GuardField | None = None
-    needs: Name | None = Field(None, description="The consent it needs.")
-    cancel_on: list[Literal["link_opened", "booked", "opted_out", "newer_session", "answered"]] = []
+    needs: Name = Field("follow_up", description="The consent it needs.")
+    cancel_on: list[Literal["link_opened", "booked", "confirmed", "newer_session"]] = []
     source: list[str] = []
+
+
+class Score(Part):
+    """Numbers of one walk, added up when all of them were given. *rise*: when their mean is this much over the first (or
+    the last) one kept, *task* is made. What a patient reads never depends on it, so the proof need not know it."""
+
+    of: Annotated[list[Name], Field(min_length=1, max_length=9)]
+    rise: Annotated[int, Field(ge=1, le=10)]
+    against: Literal["first", "last"]
+    task: Name
 
 
 class Defaults(Part):
@@ -328,6 +348,7 @@ class Flow(Part):
     """A whole flow document."""
 
     schema_: str | None = Field(None, alias="$schema")
+    extends: Name | None = Field(None, description="A file of flows/parts whose states, events and texts this flow shares.")
     spec: Literal["pmr-flow/1"]
     id: Name
     version: Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$")]
@@ -342,6 +363,8 @@ class Flow(Part):
     defaults: Defaults = Defaults()
     on: dict[Name, list[Event]] = {}
     states: Annotated[dict[Name, State], Field(min_length=1)]
+    follows: list[Outcome] = Field([], description="Outcomes with which a walk of this flow may begin.")
     follow_ups: dict[Annotated[str, Field(pattern=r"^F[1-9]\d?$")], FollowUp] = {}
+    scores: dict[Name, Score] = {}
     invariants: list[Invariant] = []
     sources: dict[str, str] = {}

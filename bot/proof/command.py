@@ -66,7 +66,8 @@ def read_flow(path: Path) -> Loaded:
     try:
         if path.stat().st_size > MAX_FILE:
             raise FlowError([Problem(str(path), 1, 1, f"A flow of more than {MAX_FILE:,} bytes is not read.")])
-        return load_flow(path.read_text("utf-8"), str(path))
+        parts = {part.stem: part.read_text("utf-8") for part in sorted((FLOWS / "parts").glob("*.json"))}
+        return load_flow(path.read_text("utf-8"), str(path), parts)
     except (OSError, UnicodeDecodeError) as error:
         raise FlowError([Problem(str(path), 1, 1, f"This file cannot be read as text: {error}.")]) from None
 

@@ -111,11 +111,12 @@ def starts(loaded: Loaded, collapse: Collapse) -> Iterator[Session]:
     for channel in flow.channels:
         for language in languages:
             for answers in known:
-                fresh = Session("s", flow.id, loaded.hash, language, channel, answers=answers)
-                yield fresh
-                for name in language_names:
-                    for tongue in languages if collapse.language_matters else flow.languages:
-                        yield replace(fresh, language=tongue, answers={**answers, name: tongue})
+                for outcome in (None, *flow.follows):
+                    fresh = Session("s", flow.id, loaded.hash, language, channel, answers=answers, outcome=outcome)
+                    yield fresh
+                    for name in language_names:
+                        for tongue in languages if collapse.language_matters else flow.languages:
+                            yield replace(fresh, language=tongue, answers={**answers, name: tongue})
 
 
 def starts_over(before: Session, heard: Heard) -> bool:

@@ -45,6 +45,7 @@ class Turns:
 def missing(loaded: Loaded, turns: Turns) -> Iterator[Said]:
     """Texts that a channel reaches and that have no words there, in some language; and turns that say nothing."""
     quiet = {key for state in loaded.flow.states.values() for key in getattr(state, "before", ())}
+    quiet |= {loaded.flow.greeting}  # a text that we begin says who writes in its own words
     for key, channel in sorted(turns.reached()):
         for language in loaded.flow.languages:
             if prompts.wording_of(loaded, key, language, channel) is None and key not in quiet:

@@ -55,5 +55,8 @@ class MemoryStore:
         self.events.setdefault(patient, []).extend(events)
         return Committed("ok", None)
 
+    def effect(self, effect_id: str) -> Effect | None:
+        return self.effects.get(effect_id)
+
     def link(self, token: str) -> LinkToken | None:
         return self.links.get(token)

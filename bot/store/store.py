@@ -167,6 +167,16 @@ class Store:
             return Begun(status, "", b"")
         return Begun(status, found[1].decode(), self.cipher.open(key, found[2]))
 
+    def effect(self, effect_id: str) -> Effect | None:
+        """A planned effect as it stands now, or None when it is done or was taken back."""
+        tag = self._tag_of(effect_id)
+        key = f"{tag}e:{effect_id}"
+        kind, body = self._many(self.client.hmget(key, "k", "d"))
+        due: Any = self.client.zscore(f"{tag}due", effect_id)
+        if kind is None or due is None:
+            return None
+        return Effect(effect_id, kind.decode(), float(due), self.cipher.open(key, body))
+
     def finish(self, effect_id: str) -> None:
         """Done for good."""
         tag = self._tag_of(effect_id)
