@@ -229,7 +229,13 @@ class Conversation:
 
         def decide(record: Record, now: float) -> tuple[Turn, bytes]:
             found = calls.place(
-                self.clinic, record, effect_id, body["f"], body.get("needs", "follow_up"), self.hours(record.whereabouts), now
+                self.clinic,
+                record,
+                effect_id,
+                body["f"],
+                body.get("needs", "follow_up"),
+                self.hours(record.whereabouts),
+                now,
             )
             if found.later is not None:
                 raise _PutOffError(Verdict(False, found.why, found.later))

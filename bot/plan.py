@@ -200,7 +200,11 @@ def pointless(clinic: Clinic, record: Record, fact: str) -> tuple[Record, tuple[
 
 
 def upcoming(
-    clinic: Clinic, record: Record, effects: Sequence[tuple[str, str, float, Mapping[str, Any]]], hours: Hours, now: float
+    clinic: Clinic,
+    record: Record,
+    effects: Sequence[tuple[str, str, float, Mapping[str, Any]]],
+    hours: Hours,
+    now: float,
 ) -> list[Upcoming]:
     """Every future message of a patient who answers, in the order in which they leave. *effects*: (id, kind, due, body)
     of what is planned."""
@@ -214,7 +218,9 @@ def upcoming(
             verdict = may_answer_silence(record, hours, max(at, now))
             leaves = verdict.later or (max(at, now) if verdict.go else None)
             title = "The open question is asked about once more, or closed"
-            found.append(Upcoming("silence", title, leaves, _local(leaves, hours), verdict.why, ("an answer", "STOP"), "text"))
+            found.append(
+                Upcoming("silence", title, leaves, _local(leaves, hours), verdict.why, ("an answer", "STOP"), "text")
+            )
         else:
             local = _local(max(at, now), hours)
             found.append(Upcoming(kind, "Asked for", max(at, now), local, "asked for", ("STOP",), kind))

@@ -27,7 +27,9 @@ TASKS: dict[str, TaskKind] = {
     "undelivered": TaskKind(3, None, "a text could not be delivered"),
     "voicemail": TaskKind(2, None, "left a recorded message"),
     "not_reached": TaskKind(3, None, "could not be reached by phone and cannot be texted"),
-    "new_signs": TaskKind(1, 60, "said yes, or nothing clear, to new warning signs in a check-in: see the answers, else call"),
+    "new_signs": TaskKind(
+        1, 60, "said yes, or nothing clear, to new warning signs in a check-in: see the answers, else call"
+    ),
     "score": TaskKind(2, None, "reports strong pain, or clearly more trouble than before"),
     "wrong_number": TaskKind(3, None, "says that this is the wrong number: correct it"),
     "question": TaskKind(2, None, "has a question after the visit"),

@@ -13,7 +13,6 @@ from bot.record import Consent, Record
 from bot.tasks import TASKS
 from bot.turn import Clinic, Later
 
-
 KEPT_CONSENTS = 40  # the newest of a record; the log keeps all of them
 
 

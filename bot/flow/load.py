@@ -18,8 +18,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from bot.flow import model
-from bot.flow.guard import UNCLEAR, Answer, Guard
 from bot.flow.extend import Extended, extend
+from bot.flow.guard import UNCLEAR, Answer, Guard
 from bot.flow.positions import JsonError, Located, Path, parse
 
 BUILT_IN: dict[str, tuple[Answer, ...]] = {

@@ -348,7 +348,9 @@ class Flow(Part):
     """A whole flow document."""
 
     schema_: str | None = Field(None, alias="$schema")
-    extends: Name | None = Field(None, description="A file of flows/parts whose states, events and texts this flow shares.")
+    extends: Name | None = Field(
+        None, description="A file of flows/parts whose states, events and texts this flow shares."
+    )
     spec: Literal["pmr-flow/1"]
     id: Name
     version: Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$")]

@@ -67,7 +67,7 @@ def _answers_first(expects: Expects, name: str | None, heard: Utterance) -> bool
     """A valid answer beats an info word; a command beats an answer, but for the words that are both."""
     if name is None or name.startswith("info_"):
         return not (expects.strictness == "consent" and signals.is_child(heard))
-    asked_for = {"schedule": ("schedule", "link"), "help": ("help",)}.get(name, ())
+    asked_for = {"schedule": ("schedule", "link"), "help": ("help", "need_help")}.get(name, ())
     return expects.type == "choice" and any(option in expects.options for option in asked_for)
 
 
