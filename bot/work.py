@@ -81,6 +81,8 @@ class Work:
 
     def _do_refuse(self, purpose: str) -> None:
         self._consent(purpose, False)
+        every = [pair for loaded in self.clinic.flows.values() for pair in loaded.flow.follow_ups.items()]
+        self._drop(*(name for name, one in every if one.needs == purpose))
 
     def _consent(self, purpose: str, granted: bool) -> None:
         """The answer to the question that was open. Only texts were asked about, so it says nothing of calls."""
