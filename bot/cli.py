@@ -113,8 +113,9 @@ def main() -> None:
     """Entry point."""
     from bot.audit import audit
     from bot.dead import dead
+    from bot.keys import keys
     from bot.sending_command import sending
 
-    for group in (audit, dead, sending):
+    for group in (audit, dead, keys, sending):
         cli.add_command(group)
     cli()

@@ -10,11 +10,13 @@ import sys
 import time
 
 import click
+from redis.exceptions import RedisError
 
 from bot.sandbox.clock import clock_in
 from bot.settings import Settings, SettingsError
 from bot.store.audit import Audit, Entry
 from bot.store.embedded import EmbeddedServer
+from bot.store.identity import IdentityError
 from bot.store.store import Store, open_store
 
 
@@ -32,7 +34,13 @@ def running_store() -> tuple[Settings, Store]:
             click.echo(f"Nothing runs on {settings.data_dir}: start it first (make run), or set STATE_URL.", err=True)
             sys.exit(2)
         url = server.url
-    return settings, open_store(url, settings.secret_keys, settings.buckets)
+    store = open_store(url, settings.secret_keys, settings.buckets)
+    try:
+        store.cipher.patient_id("")
+    except (IdentityError, RedisError) as error:
+        click.echo(f"The store cannot be used: {error}", err=True)
+        sys.exit(2)
+    return settings, store
 
 
 def present(settings: Settings) -> float:

@@ -6,6 +6,7 @@ import atexit
 import secrets
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -14,6 +15,7 @@ from zoneinfo import ZoneInfo, available_timezones
 import phonenumbers
 from flask import Flask
 from phonenumbers.timezone import time_zones_for_number
+from redis.exceptions import RedisError
 
 from bot.catalog import make_clinic
 from bot.consent import hours_for
@@ -79,6 +81,8 @@ def build(settings: Settings, *, role: Literal["web", "worker"] = "web") -> App:
     else:
         state_url = settings.state_url
     store = open_store(state_url, settings.secret_keys, settings.buckets)
+    with suppress(RedisError):  # a store that is away is no reason not to answer; the first turn asks again
+        store.cipher.patient_id("")
     now: Callable[[], float] = clock_in(settings.data_dir) if settings.sandbox else time.time
     return put_together(settings, state_url, store, now)
 

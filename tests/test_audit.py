@@ -39,12 +39,12 @@ def trail(redis_client: Redis, cipher: Cipher) -> Audit:
     return made
 
 
-def command(store: Store, *words: str, folder: Path) -> subprocess.CompletedProcess[str]:
+def command(store: Store, *words: str, folder: Path, **more: str) -> subprocess.CompletedProcess[str]:
     kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     url = f"unix://{store.client.connection_pool.connection_kwargs['path']}"
     given = {"SANDBOX": "1", "STATE_URL": url, "SECRET_KEY": SECRET.hex(), "BUCKETS": "3", "DATA_DIR": str(folder)}
     run = [sys.executable, "-m", "bot", *words]
-    return subprocess.run(run, cwd=ROOT, env=kept | given, capture_output=True, text=True, check=False)
+    return subprocess.run(run, cwd=ROOT, env=kept | given | more, capture_output=True, text=True, check=False)
 
 
 def test_entries_come_back_in_order_and_nothing_of_them_is_readable_in_the_store(

@@ -21,7 +21,7 @@ from typing import Any
 
 from redis import Redis
 
-from bot.store import scripts
+from bot.store import identity, scripts
 from bot.store.cipher import Cipher, UnreadableError
 from bot.store.client import connect, has_replicas
 from bot.store.model import Begun, Claim, Committed, Delivery, Effect, LinkToken, Loaded, Task
@@ -42,6 +42,7 @@ class Store:
 
     def __init__(self, client: Redis, cipher: Cipher, buckets: int = 1, copies: int = 0) -> None:
         self.client, self.cipher, self.buckets, self.wire = client, cipher, buckets, Wire(client)
+        cipher.learn_from(partial(identity.learn, client, cipher, buckets))
         run: Callable[..., Any] = Runner(client, self.wire, copies).run
         self._commit, self._begin = partial(run, scripts.COMMIT), partial(run, scripts.BEGIN)
         # Not copied: a claim that is lost with its primary is made again.
