@@ -15,7 +15,6 @@ from zoneinfo import ZoneInfo, available_timezones
 import phonenumbers
 from flask import Flask
 from phonenumbers.timezone import time_zones_for_number
-from redis.exceptions import RedisError
 
 from bot.catalog import make_clinic
 from bot.consent import hours_for
@@ -25,6 +24,7 @@ from bot.reports import Reports
 from bot.sandbox.clock import clock_in
 from bot.settings import Settings
 from bot.store.audit import Audit, Entry
+from bot.store.client import AWAY
 from bot.store.embedded import EmbeddedServer
 from bot.store.spool import Spool
 from bot.store.store import Store, open_store
@@ -81,7 +81,7 @@ def build(settings: Settings, *, role: Literal["web", "worker"] = "web") -> App:
     else:
         state_url = settings.state_url
     store = open_store(state_url, settings.secret_keys, settings.buckets)
-    with suppress(RedisError):  # a store that is away is no reason not to answer; the first turn asks again
+    with suppress(*AWAY):  # a store that is away is no reason not to answer; the first turn asks again
         store.cipher.patient_id("")
     now: Callable[[], float] = clock_in(settings.data_dir) if settings.sandbox else time.time
     return put_together(settings, state_url, store, now)
