@@ -6,6 +6,7 @@ a way on; what was typed is kept. Never a stack trace.
 
 from __future__ import annotations
 
+import gzip
 import logging
 import secrets
 import traceback
@@ -17,14 +18,21 @@ from urllib.parse import urlsplit
 from flask import Flask, Request, Response, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
-from bot.console import assets, kept
+from bot.console import assets, kept, terms
 from bot.console.desk import Desk, Visit
+from bot.console.languages import sentence
 from bot.console.routes import ROUTES, Route
 from bot.store.client import AWAY
 
 log = logging.getLogger("bot.console")
 BODY_LIMIT = 64 * 1024
 UPLOAD_LIMIT = 4 * 1024 * 1024
+SAYS = {
+    404: sentence("There is nothing here. It may have been removed, or the address is not complete."),
+    405: sentence("This address is not a page."),
+    413: sentence("That is too large. A file may have 4 MB, a form 64 kB."),
+}
+NOT_UNDERSTOOD = sentence("The request could not be understood.")
 CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -36,7 +44,7 @@ def create_app(desk: Desk) -> Flask:
     app = Flask("bot.console", static_folder=None, template_folder="templates")
     app.config.update(MAX_CONTENT_LENGTH=UPLOAD_LIMIT, MAX_FORM_MEMORY_SIZE=BODY_LIMIT, PROPAGATE_EXCEPTIONS=False)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
-    app.jinja_env.globals["asset"] = assets.address
+    app.jinja_env.globals.update(asset=assets.address, places=[route for route in ROUTES if route.nav], terms=terms)
     for route in ROUTES:
         app.add_url_rule(
             route.rule,
@@ -51,14 +59,14 @@ def create_app(desk: Desk) -> Flask:
     def protect(response: Response) -> Response:
         for name, value in _headers(desk).items():
             response.headers.setdefault(name, value)
-        return response
+        return _smaller(response)
 
     return app
 
 
 def _guarded(route: Route, desk: Desk) -> Callable[..., Response]:
     def view(**parts: str) -> Response:
-        visit = Visit(desk, request, least=route.least)
+        visit = Visit(desk, request, form=route.form)
         try:
             return _answer(route, visit, parts)
         except AWAY as error:
@@ -96,9 +104,13 @@ def _answer(route: Route, visit: Visit, parts: dict[str, str]) -> Response:
         return visit.page("refused.html", 403, why=visit.say("Your role may not do this. Ask an administrator."))
     if route.method == "POST" and not _token_is_right(visit):
         return kept.press_again(visit)
+    about = parts.get("patient") or parts.get("name") or ""
     if route.action:
-        visit.audit(route.action, parts.get("patient") or parts.get("name") or "")
-    return route.handler(visit, **parts)
+        visit.audit(route.action, about)
+    answer = route.handler(visit, **parts)
+    if route.action and answer.status_code >= 400:
+        visit.audit("refused", about, route.action)
+    return answer
 
 
 def same_origin(asked: Request) -> bool:
@@ -117,12 +129,7 @@ def _token_is_right(visit: Visit) -> bool:
 
 def _http_error(desk: Desk, error: HTTPException) -> Response:
     visit = Visit(desk, request)
-    says = {
-        404: "There is nothing here. It may have been removed, or the address is not complete.",
-        405: "This address is not a page.",
-        413: "That is too large. A file may have 4 MB, a form 64 kB.",
-    }
-    text = says.get(error.code or 500, "The request could not be understood.")
+    text = SAYS.get(error.code or 500, NOT_UNDERSTOOD)
     response = visit.page("refused.html", error.code or 500, why=visit.say(text))
     allowed: Any = getattr(error, "valid_methods", None)
     if allowed:
@@ -134,6 +141,19 @@ def _places(error: BaseException) -> str:
     """Where it broke; never the exception's text, which may hold words of a patient."""
     frames = traceback.extract_tb(error.__traceback__)[-4:]
     return " < ".join(f"{frame.filename.rpartition('/')[2]}:{frame.lineno}" for frame in reversed(frames))
+
+
+def _smaller(response: Response) -> Response:
+    """Compressed when the browser takes it. A page holds its form token beside what others wrote (BREACH), but a
+    SameSite=Strict cookie means that no other site can ask for a page of a signed-in person."""
+    response.headers.setdefault("Vary", "Accept-Encoding, Cookie")
+    takes = "gzip" in request.headers.get("Accept-Encoding", "")
+    if takes and not response.is_streamed and "Content-Encoding" not in response.headers:
+        body = response.get_data()
+        if len(body) > 1000:
+            response.set_data(gzip.compress(body, 5))
+            response.headers["Content-Encoding"] = "gzip"
+    return response
 
 
 def _headers(desk: Desk) -> dict[str, str]:

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
+from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 from flask import Request, Response, make_response, redirect, render_template
 
+from bot.console import languages
+from bot.console.languages import LANGUAGES, MONTHS, Language
 from bot.console.people import People, Person
-from bot.console.sessions import Sessions, Signed
+from bot.console.sessions import IDLE_SECONDS, Sessions, Signed
 from bot.conversation import Conversation
 from bot.settings import Settings
+from bot.store.lists import Lists
 from bot.store.store import Store
 
 Audit = Callable[[str, str, str, str], None]
+Form = Literal["html", "csv", "json"]
 
 
 @dataclass(frozen=True)
@@ -33,11 +39,13 @@ class Desk:
     audit: Audit
     people: People = field(init=False)
     sessions: Sessions = field(init=False)
+    lists: Lists = field(init=False)
     zone: ZoneInfo = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "people", People(self.store))
         object.__setattr__(self, "sessions", Sessions(self.store, self.people))
+        object.__setattr__(self, "lists", Lists(self.store))
         object.__setattr__(self, "zone", ZoneInfo(self.settings.clinic_timezone))
 
     @property
@@ -58,13 +66,13 @@ class Desk:
 
 @dataclass(frozen=True)
 class Visit:
-    """One request. *signed* and *person* are None on the pages before sign-in."""
+    """One request. *signed* and *person* are None on the pages before sign-in. *form* is what the address asks for."""
 
     desk: Desk
     request: Request
     signed: Signed | None = None
     person: Person | None = None
-    least: str | None = None
+    form: Form = "html"
 
     @property
     def who(self) -> Person:
@@ -73,9 +81,14 @@ class Visit:
             raise RuntimeError("This route lets anybody in and asks who it is.")
         return self.person
 
+    @property
+    def language(self) -> Language:
+        """Of the interface."""
+        return languages.language_of(self.request)
+
     def say(self, text: str, **values: object) -> str:
-        """A sentence of the interface, its {names} filled; the one place where a second language comes in."""
-        return text.format(**values) if values else text
+        """A sentence of the interface in the person's language, its {names} filled."""
+        return languages.say(self.language, text, **values)
 
     def typed(self, name: str, most: int = 2000) -> str:
         """A field of the form, cut to *most* characters."""
@@ -87,22 +100,33 @@ class Visit:
 
     def page(self, template: str, status: int = 200, **values: Any) -> Response:
         """A whole page, or a part of one for htmx."""
-        clock = Clock(self)
         given: Mapping[str, Any] = {
             "v": self,
             "t": self.say,
-            "clock": clock,
+            "clock": Clock(self),
             "csrf": self.signed.csrf if self.signed else "",
             "once": secrets.token_urlsafe(12),
             "clinic": self.desk.settings.clinic_name,
+            "languages": LANGUAGES,
             "now": self.desk.now(),
+            "idle_seconds": IDLE_SECONDS,
             **values,
         }
         return make_response(render_template(template, **given), status)
 
+    def json(self, value: Any, status: int = 200) -> Response:
+        """The same for a program."""
+        text = json.dumps(value, ensure_ascii=False, default=list) + "\n"
+        return Response(text, status, content_type="application/json; charset=utf-8")
+
     def go(self, path: str) -> Response:
         """See another page of ours; *path* is made by us, never taken from the request."""
         return make_response(redirect(path, 303))
+
+    @staticmethod
+    def address(path: str, args: Mapping[str, str]) -> str:
+        """*path* with a query."""
+        return f"{path}?{urlencode(args)}" if args else path
 
 
 @dataclass(frozen=True)
@@ -114,7 +138,10 @@ class Clock:
     def at(self, when: float) -> str:
         """Nov 24, 13:05"""
         moment = datetime.fromtimestamp(when, self.visit.desk.zone)
-        return f"{moment:%b} {moment.day}, {moment:%H:%M}"
+        month = MONTHS[self.visit.language][moment.month - 1]
+        day = f"{moment.day} {month}" if self.visit.language == "es" else f"{month} {moment.day}"
+        this_year = datetime.fromtimestamp(self.visit.desk.now(), self.visit.desk.zone).year
+        return f"{day}{'' if moment.year == this_year else f' {moment.year}'}, {moment:%H:%M}"
 
     def iso(self, when: float) -> str:
         """For the time element."""

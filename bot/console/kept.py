@@ -8,7 +8,13 @@ from typing import Any
 from flask import Response
 
 from bot.console.desk import Visit
+from bot.console.languages import sentence
 
+AWAY = sentence(
+    "The store (Redis) cannot be reached. Patients get the clinic's number meanwhile. Nothing you typed is lost."
+)
+TROUBLE = sentence("Something went wrong here; it is in the log. Go back and try again.")
+LABELS = {"reply": sentence("Your reply"), "note": sentence("Note"), "name": sentence("Name")}  # the rest is hidden
 NEVER_KEPT = frozenset({"csrf", "password", "code", "kept_path", "kept_form"})
 
 
@@ -44,34 +50,34 @@ def resume(visit: Visit) -> Response | None:
     path = local_path(visit.typed("kept_path"))
     if not fields or path == "/":
         return None
-    return visit.page("resume.html", path=path, fields=fields, why=visit.say("You are signed in again."))
+    return visit.page("resume.html", path=path, fields=fields, labels=LABELS, why=visit.say("You are signed in again."))
 
 
 def press_again(visit: Visit) -> Response:
     """The form belongs to an older session of the same browser."""
     why = visit.say("This page was opened before you signed in again.")
-    return visit.page("resume.html", 403, path=visit.request.path, fields=typed(visit), why=why)
+    return visit.page("resume.html", 403, path=visit.request.path, fields=typed(visit), labels=LABELS, why=why)
 
 
 def store_away(visit: Visit) -> Response:
     """Redis cannot be reached: say so, keep the form, offer to try again."""
-    why = visit.say(
-        "The store (Redis) cannot be reached. Patients get the clinic's number meanwhile. Nothing you typed is lost."
-    )
-    fields = typed(visit) if visit.request.method == "POST" else []
-    token = visit.request.form.get("csrf", "")
-    path = visit.request.path
-    return visit.page(
-        "away.html", 503, why=why, fields=fields, method=visit.request.method, path=path, given_token=token
-    )
+    return _try_again(visit, 503, AWAY)
 
 
 def trouble(visit: Visit) -> Response:
     """A fault of ours."""
-    why = visit.say("Something went wrong here; it is in the log. Go back and try again.")
-    fields = typed(visit) if visit.request.method == "POST" else []
-    token = visit.request.form.get("csrf", "")
-    path = visit.request.path
+    return _try_again(visit, 500, TROUBLE)
+
+
+def _try_again(visit: Visit, status: int, why: str) -> Response:
+    asked = visit.request
     return visit.page(
-        "away.html", 500, why=why, fields=fields, method=visit.request.method, path=path, given_token=token
+        "away.html",
+        status,
+        why=visit.say(why),
+        fields=typed(visit) if asked.method == "POST" else [],
+        labels=LABELS,
+        method=asked.method,
+        path=asked.path,
+        given_token=asked.form.get("csrf", ""),
     )

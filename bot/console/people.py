@@ -9,20 +9,26 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import argon2
 import pyotp
+from redis.exceptions import WatchError
 
+from bot.console.languages import sentence
 from bot.store.store import Store
 
 Role = Literal["viewer", "nurse", "manager", "administrator"]
 ROLES: tuple[Role, ...] = ("viewer", "nurse", "manager", "administrator")
 FAILURES, LOCK_SECONDS = 5, 15 * 60
+CODE_SECONDS = 180  # longer than a code is good for: a code works once
 INVITE_SECONDS = 24 * 3600
 SHORTEST_PASSWORD, LONGEST_PASSWORD = 12, 200
 STAFF, NAMES = "{console}staff", "{console}names"
+
+LINK_USED = sentence("This link was used or has expired. Ask an administrator for a new one.")
 
 _hasher = argon2.PasswordHasher()
 _NOBODY = _hasher.hash("nobody has this password")  # checked for unknown names, so that time tells nothing
@@ -34,7 +40,7 @@ class PersonError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """One member of staff. *epoch* rises to end every session of theirs; *last_step* is the last code's time step."""
+    """One member of staff. *epoch* rises to end every session of theirs. *born*: when they joined, epoch seconds."""
 
     id: str
     name: str
@@ -43,7 +49,7 @@ class Person:
     secret: str
     active: bool = True
     epoch: int = 0
-    last_step: int = 0
+    born: float = 0.0
 
     def may(self, least: Role) -> bool:
         """At least this role."""
@@ -52,11 +58,12 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Invite:
-    """A one-time link that makes one account."""
+    """A one-time link that makes one account, or gives *person* a new password and code."""
 
     role: Role
     secret: str
     by: str
+    person: str = ""
 
 
 class People:
@@ -78,17 +85,21 @@ class People:
         found = [Person(**json.loads(self._cipher.open(STAFF, raw))) for raw in self._redis.hvals(STAFF)]
         return sorted(found, key=lambda person: person.name.casefold())
 
+    def names(self) -> dict[str, str]:
+        """Id -> name of everybody who ever worked here."""
+        return {person.id: person.name for person in self.everybody()}
+
     def nobody_yet(self) -> bool:
         """The first administrator is still to come."""
         return not self._redis.exists(STAFF)
 
     # -- joining --
 
-    def invite(self, role: Role, by: str) -> str:
-        """The token of a new one-time link for an account with *role*."""
+    def invite(self, role: Role, by: str, person: str = "") -> str:
+        """The token of a new one-time link for an account with *role*, or for a new password of *person*."""
         token = secrets.token_urlsafe(24)
         key = self._invite_key(token)
-        invite = Invite(role, pyotp.random_base32(), by)
+        invite = Invite(role, pyotp.random_base32(), by, person)
         self._redis.set(key, self._cipher.seal(key, json.dumps(asdict(invite)).encode()), ex=INVITE_SECONDS)
         return token
 
@@ -102,51 +113,104 @@ class People:
         """The account that *token* invites to. The link works once. Raises PersonError in a sentence."""
         invite = self.invitation(token)
         if invite is None:
-            raise PersonError("This link was used or has expired. Ask an administrator for a new one.")
+            raise PersonError(LINK_USED)
         name = " ".join(name.split())
-        if not 2 <= len(name) <= 40:
+        if not invite.person and not 2 <= len(name) <= 40:
             raise PersonError("The name needs 2 to 40 characters.")
         _check_password(password)
         step = _step_of(invite.secret, code, now)
         if step is None:
             raise PersonError("The code is not right. Check that your telephone's clock is set automatically.")
-        person = Person(secrets.token_urlsafe(9), name, invite.role, _hasher.hash(password), invite.secret)
+        if invite.person:
+            return self._renew(token, invite, password, step)
+        person = Person(secrets.token_urlsafe(9), name, invite.role, _hasher.hash(password), invite.secret, born=now)
         if not self._redis.hsetnx(NAMES, self._name_key(name), person.id):
             raise PersonError("Somebody has this name already. Choose another.")
         if not self._redis.getdel(self._invite_key(token)):
             self._redis.hdel(NAMES, self._name_key(name))
-            raise PersonError("This link was used or has expired. Ask an administrator for a new one.")
-        person = replace(person, last_step=step)
-        self.keep(person)
+            raise PersonError(LINK_USED)
+        self._take_code(person, step)
+        self._redis.hset(STAFF, person.id, self._sealed(person))
         return person
 
-    def keep(self, person: Person) -> None:
-        """Write an account."""
-        self._redis.hset(STAFF, person.id, self._cipher.seal(STAFF, json.dumps(asdict(person)).encode()))
+    def _renew(self, token: str, invite: Invite, password: str, step: int) -> Person:
+        hashed = _hasher.hash(password)
+        if not self._redis.getdel(self._invite_key(token)):
+            raise PersonError(LINK_USED)
+        person = self.change(
+            invite.person, lambda one: replace(one, password=hashed, secret=invite.secret, epoch=one.epoch + 1)
+        )
+        if person is None or not person.active:
+            raise PersonError(LINK_USED)
+        self._take_code(person, step)
+        return person
+
+    def change(self, person_id: str, how: Callable[[Person], Person]) -> Person | None:
+        """Change an account as it is at this moment: nobody's dismissal is written over. None: there is no such."""
+
+        def write(pipe: Any) -> Person | None:
+            raw = pipe.hget(STAFF, person_id)
+            if not raw:
+                return None
+            person = how(Person(**json.loads(self._cipher.open(STAFF, raw))))
+            pipe.multi()
+            pipe.hset(STAFF, person_id, self._sealed(person))
+            pipe.execute()
+            return person
+
+        while True:
+            with self._redis.pipeline() as pipe:
+                try:
+                    pipe.watch(STAFF)
+                    return write(pipe)
+                except WatchError:
+                    continue
+
+    def _sealed(self, person: Person) -> bytes:
+        return self._cipher.seal(STAFF, json.dumps(asdict(person)).encode())
 
     # -- signing in --
 
     def sign_in(self, name: str, password: str, code: str, now: float) -> Person | None:
         """The person, or None without a hint of what was wrong. Five failures lock the name for 15 minutes."""
-        counter = f"{{console}}fail:{self._name_key(name)}"
-        if int(self._redis.get(counter) or 0) >= FAILURES:
+        counter = self._counter(name)
+        tries = self._redis.incr(counter)  # counted before it is checked: many at once are no way around the lock
+        self._redis.expire(counter, LOCK_SECONDS)
+        if tries > FAILURES:
             return None
         person_id = self._redis.hget(NAMES, self._name_key(name))
         person = self.by_id(person_id.decode()) if person_id else None
         right = _password_is(person.password if person else _NOBODY, password[:LONGEST_PASSWORD])
-        step = _step_of(person.secret, code, now) if person else None
-        if not (person and person.active and right and step and step > person.last_step):
-            self._redis.incr(counter)
-            self._redis.expire(counter, LOCK_SECONDS)
+        if not (person and person.active and right and self.code_is_right(person, code, now)):
             return None
         self._redis.delete(counter)
-        person = replace(person, last_step=step)
-        self.keep(person)
         return person
 
     def locked(self, name: str) -> bool:
         """Too many failures in a row for this name, whether or not somebody has it."""
-        return int(self._redis.get(f"{{console}}fail:{self._name_key(name)}") or 0) >= FAILURES
+        return int(self._redis.get(self._counter(name)) or 0) >= FAILURES
+
+    def code_is_right(self, person: Person, code: str, now: float) -> bool:
+        """*code* is theirs, of this minute, and was never used."""
+        step = _step_of(person.secret, code, now)
+        return step is not None and self._take_code(person, step)
+
+    def be_second(self, person: Person, first: str, asked_at: float, code: str, now: float) -> None:
+        """*person* stands as a second one for what *first* asked for at *asked_at*. Raises PersonError unless that is
+        somebody else, who was here before it was asked, and who proves to be at the keyboard."""
+        if person.id == first:
+            raise PersonError("You asked for this yourself. Somebody else must approve it.")
+        if person.born > asked_at:
+            raise PersonError("Your account is newer than the request. Somebody who was here before must approve it.")
+        if not self.code_is_right(person, code, now):
+            raise PersonError("The code is not right, or was used already. Wait for the next code.")
+
+    def _take_code(self, person: Person, step: int) -> bool:
+        """False when this code was used before."""
+        return bool(self._redis.set(f"{{console}}code:{person.id}:{step}", 1, nx=True, ex=CODE_SECONDS))
+
+    def _counter(self, name: str) -> str:
+        return f"{{console}}fail:{self._name_key(name)}"
 
     def _name_key(self, name: str) -> str:
         return str(self._cipher.token_hash(" ".join(name.split()).casefold()))

@@ -1,55 +1,74 @@
-"""What needs a human, by risk and then by waiting time, and the newest conversations."""
+"""What needs a human: every open task by risk and then by waiting time, with its clock in words."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from flask import Response
 
+from bot.console import lists
 from bot.console.desk import Clock, Visit
+from bot.console.languages import sentence
+from bot.console.lists import Column, Listing, Part, Row
 from bot.record import from_bytes
 from bot.store import Task
+from bot.store.switch import CLINIC
 from bot.tasks import TASKS
 
-LEVELS = ("now", "today", "soon", "check", "when there is time")
-SHOWN = 100
+LEVELS = (
+    sentence("now"),
+    sentence("today"),
+    sentence("soon"),
+    sentence("check"),
+    sentence("when there is time"),
+)
+COLUMNS = (
+    Column("level", sentence("How urgent")),
+    Column("says", sentence("What")),
+    Column("at", sentence("Since"), "time"),
+    Column("against", sentence("Clock")),
+    Column("owner", sentence("Who has it")),
+    Column("id", sentence("Conversation"), "link"),
+)
+EMPTY = sentence(
+    "Nothing waits. Emergency and crisis alerts, people who asked for a person, and texts that failed would appear here."
+)
 
 
 def page(visit: Visit) -> Response:
-    """The landing page: every open task."""
-    return visit.page("queue.html", rows=[_row(visit, task) for task in visit.desk.store.tasks()[:SHOWN]])
+    """The landing page."""
+
+    def part(after: str, limit: int) -> Part:
+        tasks, rest = visit.desk.lists.open_tasks(after, limit)
+        names = visit.desk.people.names()
+        records = visit.desk.lists.records([task.patient for task in tasks])
+        owners = [from_bytes(raw).owner if raw else None for raw in records]
+        return Part([_row(visit, task, owner, names) for task, owner in zip(tasks, owners, strict=True)], rest)
+
+    listing = Listing("tasks", sentence("Needs attention"), EMPTY, COLUMNS, part)
+    return lists.show(visit, listing, "queue.html", waiting=visit.desk.lists.waiting())
 
 
-def patients(visit: Visit) -> Response:
-    """The newest conversations, without a word or a number of anybody."""
-    rows = []
-    for patient in visit.desk.store.recent(50):
-        loaded = visit.desk.store.load(patient, "")
-        if loaded.record:
-            record = from_bytes(loaded.record)
-            session = record.session
-            state, outcome = (session.state, session.outcome) if session else ("", None)
-            rows.append({"id": patient, "at": record.last_at, "state": state, "outcome": outcome})
-    return visit.page("patients.html", rows=rows)
-
-
-def _row(visit: Visit, task: Task) -> dict[str, Any]:
-    kind, clock = TASKS[task.kind], Clock(visit)
-    loaded = visit.desk.store.load(task.patient, "")
-    owner = from_bytes(loaded.record).owner if loaded.record else None
-    waits = visit.desk.now() - task.at
-    if kind.minutes is None:
-        against = visit.say("due by the end of the next work day")
-    elif waits > kind.minutes * 60:
-        against = visit.say("LATE by {age}", age=clock.ago(waits - kind.minutes * 60))
-    else:
-        against = visit.say("{age} left", age=clock.ago(kind.minutes * 60 - waits))
-    person = visit.desk.people.by_id(owner) if owner else None
-    level = visit.say(LEVELS[min(task.urgency, len(LEVELS) - 1)])
+def _row(visit: Visit, task: Task, owner: str | None, names: dict[str, str]) -> Row:
+    kind = TASKS[task.kind]
     return {
-        "task": task,
-        "says": kind.says,
-        "level": level,
-        "against": against,
-        "owner": person.name if person else owner,
+        "id": task.patient,
+        "href": "" if task.patient == CLINIC else f"/patients/{task.patient}",
+        "task": task.id,
+        "urgency": task.urgency,
+        "kind": task.kind,
+        "says": visit.say(kind.says),
+        "level": visit.say(LEVELS[min(task.urgency, len(LEVELS) - 1)]),
+        "at": task.at,
+        "against": against(visit, task),
+        "owned": bool(owner),
+        "owner": names.get(owner or "", owner or ""),
     }
+
+
+def against(visit: Visit, task: Task) -> str:
+    """A task's age against its clock."""
+    minutes, waits = TASKS[task.kind].minutes, visit.desk.now() - task.at
+    if minutes is None:
+        return visit.say("due by the end of the next work day")
+    if waits > minutes * 60:
+        return visit.say("LATE by {age}", age=Clock(visit).ago(waits - minutes * 60))
+    return visit.say("{age} left", age=Clock(visit).ago(minutes * 60 - waits))

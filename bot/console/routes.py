@@ -1,51 +1,74 @@
-"""Who may open what: every address of the console, in one table that a test walks for every role."""
+"""Who may open what: every address of the console, in one table that a test walks for every role.
+
+A new page: a module of its own, its rows here, its words in words/es/. A row with *nav* is in the menu, in this order.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from flask import Response
 
-from bot.console import assets, patient, queue, signin, staff
+from bot.console import assets, patient, patients, queue, signin, staff
+from bot.console.desk import Form
+from bot.console.languages import sentence
 from bot.console.people import Role
 
 
 @dataclass(frozen=True)
 class Route:
-    """One door. *least*: the role it needs, None for anybody. *action*: its name in the audit chain.
-
-    *asset*: a file that needs no session and no store. *upload*: the body may be as large as a file.
-    """
+    """One door. *least*: the role it needs, None for anybody. *action*: its name in the audit chain. *nav*: its name in
+    the menu, a sentence of the interface. *asset*: a file that needs no session and no store. *upload*: the body may be
+    as large as a file. *form*: what a list is given as."""
 
     rule: str
     method: Literal["GET", "POST"]
     least: Role | None
     handler: Callable[..., Response]
     action: str = ""
+    nav: str = ""
     asset: bool = False
     upload: bool = False
+    form: Form = "html"
+
+
+def listed(route: Route, exported: str) -> tuple[Route, Route, Route]:
+    """A list as a page, as .csv and as .json under the same name. *exported*: the action of taking a file away."""
+    rule = "/queue" if route.rule == "/" else route.rule
+    csv = replace(route, rule=f"{rule}.csv", form="csv", action=exported, nav="")
+    return route, csv, replace(csv, rule=f"{rule}.json", form="json")
 
 
 ROUTES = (
     Route("/static/<name>", "GET", None, assets.file, asset=True),
     Route("/healthz", "GET", None, assets.alive, asset=True),
+    Route("/language", "POST", None, signin.change_language),
+    # -- signing in and out --
     Route("/sign-in", "GET", None, signin.page),
     Route("/sign-in", "POST", None, signin.enter),
     Route("/join/<token>", "GET", None, signin.join_page),
     Route("/join/<token>", "POST", None, signin.join),
     Route("/sign-out", "POST", "viewer", signin.leave, "signed out"),
     Route("/sign-out-everywhere", "POST", "viewer", signin.leave_everywhere, "signed out everywhere"),
-    Route("/", "GET", "viewer", queue.page),
-    Route("/patients", "GET", "viewer", queue.patients),
+    Route("/stay", "POST", "viewer", signin.stay),
+    Route("/shortcuts", "GET", "viewer", signin.shortcuts),
+    # -- patients --
+    *listed(Route("/", "GET", "viewer", queue.page, nav=sentence("Needs attention")), "queue exported"),
+    *listed(
+        Route("/patients", "GET", "viewer", patients.page, nav=sentence("Conversations")), "conversations exported"
+    ),
     Route("/patients/<patient>", "GET", "viewer", patient.page, "patient viewed"),
     Route("/patients/<patient>/reveal", "POST", "nurse", patient.reveal, "phone number shown"),
-    Route("/patients/<patient>/claim", "POST", "nurse", patient.claim, "taken over"),
-    Route("/patients/<patient>/reply", "POST", "nurse", patient.reply, "reply sent"),
-    Route("/patients/<patient>/release", "POST", "nurse", patient.release, "handed back"),
-    Route("/patients/<patient>/tasks/<task>/close", "POST", "nurse", patient.close, "task closed"),
-    Route("/staff", "GET", "administrator", staff.page),
-    Route("/staff/invite", "POST", "administrator", staff.invite, "staff invited"),
-    Route("/staff/<name>/role", "POST", "administrator", staff.change, "staff changed"),
+    Route("/patients/<patient>/claim", "POST", "nurse", patient.claim, "take over"),
+    Route("/patients/<patient>/reply", "POST", "nurse", patient.reply, "reply"),
+    Route("/patients/<patient>/release", "POST", "nurse", patient.release, "hand back"),
+    Route("/patients/<patient>/tasks/<task>/close", "POST", "nurse", patient.close, "close task"),
+    # -- staff --
+    Route("/staff", "GET", "administrator", staff.page, nav=sentence("Staff")),
+    Route("/staff/invite", "POST", "administrator", staff.invite, "invite staff"),
+    Route("/staff/<name>/role", "POST", "administrator", staff.change, "change role"),
+    Route("/staff/<name>/renew", "POST", "administrator", staff.renew, "renew password"),
+    Route("/staff/<name>/sign-out", "POST", "administrator", staff.sign_out, "sign somebody out"),
 )

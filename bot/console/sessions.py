@@ -63,7 +63,7 @@ class Sessions:
 
     def end_all(self, person: Person) -> None:
         """Every session of *person*, everywhere."""
-        self._people.keep(replace(person, epoch=person.epoch + 1))
+        self._people.change(person.id, lambda one: replace(one, epoch=one.epoch + 1))
 
     def _keep(self, token: str, signed: Signed) -> None:
         key = _key(token)

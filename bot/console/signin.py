@@ -8,8 +8,12 @@ from flask import Response
 
 from bot.console import kept
 from bot.console.desk import Visit
-from bot.console.people import Person, PersonError
-from bot.console.sessions import LONGEST_SECONDS
+from bot.console.languages import COOKIE, LANGUAGES, sentence
+from bot.console.people import LINK_USED, Person, PersonError
+from bot.console.sessions import IDLE_SECONDS, LONGEST_SECONDS
+
+LOCKED = sentence("Too many wrong tries. Wait 15 minutes, or ask an administrator.")
+WRONG = sentence("Name, password or code is not right, or the code was used already. Wait for the next code.")
 
 
 def page(visit: Visit) -> Response:
@@ -28,11 +32,7 @@ def enter(visit: Visit) -> Response:
     if person is None:
         desk.audit("nobody", "sign-in refused", "", "")
         locked = desk.people.locked(visit.typed("name", 80))
-        error = (
-            "Too many wrong tries. Wait 15 minutes, or ask an administrator."
-            if locked
-            else "Name, password or code is not right, or the code was used already. Wait for the next code."
-        )
+        error = LOCKED if locked else WRONG
         values = {"kept_path": visit.typed("kept_path"), "kept_form": visit.typed("kept_form", 70_000)}
         return visit.page("sign_in.html", 422, error=visit.say(error), name=visit.typed("name", 80), **values)
     return _inside(visit, person)
@@ -95,8 +95,8 @@ def join(visit: Visit, token: str) -> Response:
 def _join_form(visit: Visit, token: str, status: int, error: str) -> Response:
     invite = visit.desk.people.invitation(token)
     if invite is None:
-        why = visit.say("This link was used or has expired. Ask an administrator for a new one.")
-        return visit.page("refused.html", 404, why=why)
+        return visit.page("refused.html", 404, why=visit.say(LINK_USED))
+    person = visit.desk.people.by_id(invite.person) if invite.person else None
     return visit.page(
         "join.html",
         status,
@@ -104,5 +104,27 @@ def _join_form(visit: Visit, token: str, status: int, error: str) -> Response:
         secret=invite.secret,
         role=invite.role,
         error=error,
+        renewed=person,
         name=visit.typed("name", 80),
     )
+
+
+def change_language(visit: Visit) -> Response:
+    """The interface in another language; kept in the browser."""
+    chosen = visit.typed("language", 5)
+    response = visit.go(kept.local_path(visit.typed("back")))
+    if chosen in LANGUAGES:
+        response.set_cookie(
+            COOKIE, chosen, max_age=31_536_000, secure=visit.desk.secure, httponly=True, samesite="Strict", path="/"
+        )
+    return response
+
+
+def stay(visit: Visit) -> Response:
+    """A person who was warned that the session will end says that they are there; finding the session kept it."""
+    return visit.json({"seconds": IDLE_SECONDS})
+
+
+def shortcuts(visit: Visit) -> Response:
+    """What the keys do, for browsers that show no dialog."""
+    return visit.page("shortcuts.html")

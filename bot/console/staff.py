@@ -32,7 +32,23 @@ def change(visit: Visit, name: str) -> Response:
     if not others and (role != "administrator" or not active):
         return _page(visit, 422, error=visit.say("The last administrator must stay one."))
     # A new epoch ends the sessions of the old role.
-    people.keep(replace(person, role=role, active=active, epoch=person.epoch + 1))
+    people.change(person.id, lambda one: replace(one, role=role, active=active, epoch=one.epoch + 1))
+    return visit.go("/staff")
+
+
+def renew(visit: Visit, name: str) -> Response:
+    """A one-time link with which somebody sets a new password and a new code: the telephone was lost."""
+    person = visit.desk.people.by_id(name) or abort(404)
+    if not person.active:
+        return _page(visit, 422, error=visit.say("{name} has no access. Give a role first.", name=person.name))
+    token = visit.desk.people.invite(person.role, visit.who.id, person.id)
+    return _page(visit, link=f"{visit.desk.address}/join/{token}", renewed=person.name)
+
+
+def sign_out(visit: Visit, name: str) -> Response:
+    """Ends every session of somebody, everywhere."""
+    person = visit.desk.people.by_id(name) or abort(404)
+    visit.desk.sessions.end_all(person)
     return visit.go("/staff")
 
 
@@ -41,6 +57,6 @@ def _role(visit: Visit) -> Role:
     return next((role for role in ROLES if role == given), None) or abort(400)
 
 
-def _page(visit: Visit, status: int = 200, *, link: str = "", role: str = "", error: str = "") -> Response:
+def _page(visit: Visit, status: int = 200, **values: str) -> Response:
     everybody = visit.desk.people.everybody()
-    return visit.page("staff.html", status, everybody=everybody, roles=ROLES, link=link, role=role, error=error)
+    return visit.page("staff.html", status, everybody=everybody, roles=ROLES, **values)

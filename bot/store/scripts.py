@@ -28,7 +28,10 @@ end
 for _ = 1, tonumber(take()) do redis.call('RPUSH', events, take()) end
 for _ = 1, tonumber(take()) do
   local id, score, body = take(), take(), take()
-  if redis.call('SETNX', tag .. 't:' .. id, body) == 1 then redis.call('ZADD', tasks, score, id) end
+  if not redis.call('ZSCORE', tasks, id) then
+    redis.call('SET', tag .. 't:' .. id, body); redis.call('ZADD', tasks, score, id)
+    redis.call('SADD', tag .. 'k:' .. patient, id)
+  end
 end
 for _ = 1, tonumber(take()) do redis.call('SET', tag .. 'l:' .. take(), take(), 'EX', take()) end
 return {'ok'}
@@ -77,6 +80,12 @@ if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
 redis.call('ZREM', KEYS[2], ARGV[1])
 redis.call('HSET', KEYS[1], 's', 'dead', 'w', ARGV[2])
 redis.call('ZADD', KEYS[3], ARGV[3], ARGV[1])
+return 1
+"""
+
+CLOSE = """
+if tonumber(redis.call('ZSCORE', KEYS[2], ARGV[1]) or '-1') ~= tonumber(ARGV[2]) then return 0 end
+redis.call('SET', KEYS[1], ARGV[3], 'EX', ARGV[4]); redis.call('ZREM', KEYS[2], ARGV[1])
 return 1
 """
 

@@ -6,7 +6,7 @@ Keys (``{bN}`` = bucket of the patient; every value with words or numbers in it 
   {bN}e:<effect>         k kind, d sealed body, s state, n attempts, w why buried
   {bN}due  {bN}dead      effects by time                   {bN}t:<task> sealed, {bN}tasks by urgency and time
   {bN}l:<hashed token>   scheduling link, 90 days          {bN}m:<effect or sid>  delivery state, 30 days
-  {bN}recent             patients by last turn
+  {bN}recent             patients by last turn              {bN}k:<patient>     ids of the patient's tasks
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ class Store:
         self._claim = partial(Runner(client, self.wire).run, scripts.CLAIM)
         self._finish, self._put_off = partial(run, scripts.FINISH), partial(run, scripts.PUT_OFF)
         self._bury, self._status = partial(run, scripts.BURY), partial(run, scripts.STATUS)
+        self._close = partial(run, scripts.CLOSE)
 
     # -- where things are --
 
@@ -68,7 +69,8 @@ class Store:
         """A link token: the bucket, then 128 random bits."""
         return f"{self.bucket(patient):x}-{secrets.token_urlsafe(16)}"
 
-    def _tag_of(self, name: str) -> str:
+    def tag_of(self, name: str) -> str:
+        """The hash tag of an effect or a link token."""
         bucket = name.partition("-")[0]
         known = len(bucket) <= 3 and all(char in "0123456789abcdef" for char in bucket) and bucket
         return self.tag(int(bucket, 16) % self.buckets) if known else self.tag(0)
@@ -83,7 +85,7 @@ class Store:
         kept = self.cipher.open(answer, found[1]) if found[1] is not None else None
         if found[0] is None:
             return Loaded(None, "0|", kept)
-        head, sealed = _head_of(found[0])
+        head, sealed = head_of(found[0])
         return Loaded(self.cipher.open(f"{record}|{head}", sealed), head[:-1], kept)
 
     def commit(
@@ -161,7 +163,7 @@ class Store:
 
     def begin(self, claim: Claim) -> Begun:
         """``go``; ``redo`` when an earlier attempt may have happened; ``busy`` when claimed anew; ``gone``."""
-        key = f"{self._tag_of(claim.id)}e:{claim.id}"
+        key = f"{self.tag_of(claim.id)}e:{claim.id}"
         found = self._begin(keys=[key], args=[claim.attempt])
         status = found[0].decode()
         if len(found) == 1:
@@ -180,17 +182,17 @@ class Store:
 
     def finish(self, effect_id: str) -> None:
         """Done for good."""
-        tag = self._tag_of(effect_id)
+        tag = self.tag_of(effect_id)
         self._finish(keys=[f"{tag}e:{effect_id}", f"{tag}due"], args=[effect_id])
 
     def put_off(self, effect_id: str, due: float, *, fresh: bool = False) -> None:
         """Not now: due again at *due*. *fresh* forgets the attempts so far (it was not tried, only too early)."""
-        tag = self._tag_of(effect_id)
+        tag = self.tag_of(effect_id)
         self._put_off(keys=[f"{tag}e:{effect_id}", f"{tag}due"], args=[effect_id, due, int(fresh)])
 
     def bury(self, effect_id: str, why: str, now: float) -> None:
         """To the dead letters, with a reason for a human. *why* never holds a number or words of a patient."""
-        tag = self._tag_of(effect_id)
+        tag = self.tag_of(effect_id)
         self._bury(keys=[f"{tag}e:{effect_id}", f"{tag}due", f"{tag}dead"], args=[effect_id, why, now])
 
     def dead(self) -> list[tuple[str, str]]:
@@ -203,7 +205,7 @@ class Store:
         names = [raw.decode() for one in listed for raw in one]
         pipe = self.client.pipeline(transaction=False)
         for name in names:
-            pipe.hmget(f"{self._tag_of(name)}e:{name}", ["k", "w"])
+            pipe.hmget(f"{self.tag_of(name)}e:{name}", ["k", "w"])
         about: Any = pipe.execute() if names else []
         return [
             (name, (kind or b"gone").decode(), (why or b"").decode())
@@ -213,18 +215,18 @@ class Store:
     def drop(self, effect_id: str) -> None:
         """A dead letter is given up for good."""
         self.finish(effect_id)
-        self.client.zrem(f"{self._tag_of(effect_id)}dead", effect_id)
+        self.client.zrem(f"{self.tag_of(effect_id)}dead", effect_id)
 
     def retry(self, effect_id: str, now: float) -> None:
         """A dead letter is due again."""
         self.put_off(effect_id, now, fresh=True)
-        self.client.zrem(f"{self._tag_of(effect_id)}dead", effect_id)
+        self.client.zrem(f"{self.tag_of(effect_id)}dead", effect_id)
 
     # -- delivery --
 
     def set_status(self, effect_id: str, status: str, code: int | None, now: float, sid: str = "") -> bool:
         """What became of the text of *effect_id*; False for an old or repeated report."""
-        key = f"{self._tag_of(effect_id)}m:{effect_id}"
+        key = f"{self.tag_of(effect_id)}m:{effect_id}"
         args = [status, RANK.get(status, 0), code or 0, now, sid, STATUS_SECONDS]
         return bool(self._status(keys=[key], args=args))
 
@@ -235,19 +237,19 @@ class Store:
 
     def delivery(self, effect_id: str) -> Delivery | None:
         """The delivery state of an effect's text, or None when no SID and no callback is known."""
-        found: Any = self.client.hgetall(f"{self._tag_of(effect_id)}m:{effect_id}")
+        found: Any = self.client.hgetall(f"{self.tag_of(effect_id)}m:{effect_id}")
         if not found:
             return None
         return Delivery(found.get(b"e", b"").decode(), found[b"st"].decode(), int(found.get(b"c", 0)))
 
     def keep_sender(self, effect_id: str, patient: str) -> None:
         """Remember whose text it is, so that a late failure finds the patient."""
-        key = f"{self._tag_of(effect_id)}o:{effect_id}"
+        key = f"{self.tag_of(effect_id)}o:{effect_id}"
         self.client.set(key, self.cipher.seal(key, patient.encode()), ex=STATUS_SECONDS)
 
     def sender(self, effect_id: str) -> str | None:
         """The patient that keep_sender remembered."""
-        key = f"{self._tag_of(effect_id)}o:{effect_id}"
+        key = f"{self.tag_of(effect_id)}o:{effect_id}"
         found: Any = self.client.get(key)
         return self.cipher.open(key, found).decode() if found else None
 
@@ -262,20 +264,20 @@ class Store:
             kept: Any = self.client.mget(keys) if keys else []
             for name, key, raw in zip(names, keys, kept, strict=True):
                 if raw:
-                    found.append(_task(name.decode(), self.cipher.open(key, raw)))
+                    found.append(task_from(name.decode(), self.cipher.open(key, raw)))
         return sorted(found, key=lambda task: (task.urgency, task.at))
 
-    def close_task(self, task: Task, who: str) -> None:
-        """Done by *who*; it leaves the queue and stays readable."""
+    def close_task(self, task: Task, who: str) -> bool:
+        """Done by *who*; it leaves the queue and stays readable. False when it was closed, or has come anew since."""
         tag = self.tag(self.bucket(task.patient))
-        key = f"{tag}t:{task.id}"
-        closed = Task(task.id, task.patient, task.kind, task.urgency, task.at, who)
-        self.client.set(key, self.cipher.seal(key, task_bytes(closed)), ex=STATUS_SECONDS)
-        self.client.zrem(f"{tag}tasks", task.id)
+        key, score = f"{tag}t:{task.id}", task.urgency * 1e11 + task.at
+        closed = task_bytes(Task(task.id, task.patient, task.kind, task.urgency, task.at, who))
+        args = [task.id, score, self.cipher.seal(key, closed), STATUS_SECONDS]
+        return bool(self._close(keys=[key, f"{tag}tasks"], args=args))
 
     def link(self, token: str) -> LinkToken | None:
         """The scheduling link of *token*, or None when unknown or expired."""
-        key = f"{self._tag_of(token)}l:{self.cipher.token_hash(token)}"
+        key = f"{self.tag_of(token)}l:{self.cipher.token_hash(token)}"
         raw: Any = self.client.get(key)
         if not raw:
             return None
@@ -308,7 +310,7 @@ class Store:
                 return number
             before = entry[:16]
         # The record is sealed together with the link that its log ends with, so a shortened log shows.
-        head = _head_of(raw)[0] if raw else "0||"
+        head = head_of(raw)[0] if raw else "0||"
         return None if before.hex() == head.split("|")[1] else len(log)
 
     def _log(self, patient: str) -> Iterator[bytes]:
@@ -337,7 +339,7 @@ class Store:
         return found or []
 
 
-def _head_of(record: bytes) -> tuple[str, bytes]:
+def head_of(record: bytes) -> tuple[str, bytes]:
     """A record's clear head, ``version|chain|``, and its sealed part, which is bound to that head."""
     number, chain, sealed = bytes(record).split(b"|", 2)
     return f"{number.decode()}|{chain.decode()}|", sealed
@@ -358,5 +360,6 @@ def task_bytes(task: Task) -> bytes:
     return json.dumps([task.patient, task.kind, task.urgency, task.at, task.closed_by]).encode()
 
 
-def _task(name: str, raw: bytes) -> Task:
+def task_from(name: str, raw: bytes) -> Task:
+    """The task that a commit wrote."""
     return Task(name, *json.loads(raw))

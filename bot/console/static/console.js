@@ -1,0 +1,99 @@
+// What a page can do without being asked for again: keys, news for screen readers, a warning before the session ends.
+// Every page works without this file. Keeps no word of a patient anywhere.
+"use strict";
+
+const find = (selector, within = document) => within.querySelector(selector);
+const keysAreOn = () => localStorage.getItem("single-keys") !== "off";
+
+// -- keys --
+
+function rows() {
+  return [...document.querySelectorAll(".row")].filter((row) => find("a, button", row));
+}
+
+function here() {
+  return document.activeElement.closest(".row") || rows()[0];
+}
+
+function move(by) {
+  const all = rows(), now = all.indexOf(document.activeElement.closest(".row"));
+  const next = all[Math.min(Math.max(now + by, 0), all.length - 1)];
+  if (next) find("a, button", next).focus();
+}
+
+function pressed(key) {
+  if (key === "?") return find("#keys").showModal();
+  if (key === "j") return move(1);
+  if (key === "k") return move(-1);
+  const row = here();
+  if (key === "o" && row) return find("a", row)?.click();
+  const inRow = row && find(`[data-key="${key}"]`, row);
+  const target = inRow || find(`[data-key="${key}"]:not(.row *)`);
+  if (!target) return undefined;
+  return target.matches("textarea, input, select") ? target.focus() : target.click();
+}
+
+document.addEventListener("keydown", (event) => {
+  const typing = event.target.closest("input:not([type=checkbox]), textarea, select, [contenteditable]");
+  if (typing || event.ctrlKey || event.metaKey || event.altKey || find("dialog[open]")) return;
+  if (!find("#keys") || !(keysAreOn() || event.key === "?") || event.key.length !== 1) return;
+  if (event.repeat && !"jk".includes(event.key)) return;
+  event.preventDefault();
+  pressed(event.key);
+});
+
+find("#show-keys")?.addEventListener("click", (event) => {
+  event.preventDefault();
+  find("#keys").showModal();
+});
+
+const onOff = find("#keys-on");
+if (onOff) {
+  onOff.checked = keysAreOn();
+  onOff.addEventListener("change", () => localStorage.setItem("single-keys", onOff.checked ? "on" : "off"));
+}
+
+// -- news: read out only when it changed --
+
+const told = new Map();
+
+function tell() {
+  for (const part of document.querySelectorAll("[data-news]")) {
+    const text = part.dataset.news;
+    if (told.has(part.id) && told.get(part.id) !== text) find("#news").textContent = text;
+    told.set(part.id, text);
+  }
+}
+
+tell();
+document.addEventListener("htmx:afterSettle", tell);
+
+// -- a form is sent once; a second press waits for the first --
+
+document.addEventListener("submit", (event) => {
+  if (event.target.method === "dialog" || event.target.id === "stay") return;
+  if (event.target.dataset.sent) event.preventDefault();
+  event.target.dataset.sent = "yes";
+});
+window.addEventListener("pageshow", () => {
+  for (const form of document.querySelectorAll("[data-sent]")) delete form.dataset.sent;
+});
+
+// -- the session ends when nobody acts: warn two minutes before --
+
+const ending = find("#ending");
+if (ending) {
+  const seconds = Number(ending.dataset.after);
+  let timer = 0;
+  const wait = () => {
+    clearTimeout(timer);
+    timer = setTimeout(() => ending.open || ending.showModal(), (seconds - 120) * 1000);
+  };
+  wait();
+  find("#stay").addEventListener("submit", async (event) => {
+    event.preventDefault();
+    ending.close();
+    const answer = await fetch("/stay", { method: "POST", body: new URLSearchParams(new FormData(event.target)) });
+    if (answer.ok) wait();
+  });
+}

@@ -1,0 +1,50 @@
+"""Codes of the program -> the words staff read. Unknown codes are shown as they are, never hidden."""
+
+from __future__ import annotations
+
+from bot.console.languages import sentence
+
+OUTCOMES = {
+    "pmr": sentence("doctor (PM&R)"),
+    "pt": sentence("physical therapist"),
+    "both": sentence("doctor and physical therapist"),
+    "emergency": sentence("emergency"),
+    "urgent": sentence("to be seen today"),
+}
+CHANNELS = {"sms": sentence("text"), "voice": sentence("call")}
+LANGUAGES = {"en": sentence("English"), "es": sentence("Spanish")}
+READINGS = {
+    "answer": sentence("read as the answer"),
+    "command": sentence("read as the command"),
+    "emergency": sentence("read as an emergency sign"),
+    "opt_out": sentence("read as STOP"),
+    "opt_in": sentence("read as START"),
+    "info": sentence("read as a question about"),
+    "minor": sentence("read as: under 18, or about a child"),
+    "silence": sentence("no reply came"),
+    "unclear": sentence("not understood"),
+}
+DELIVERY = {
+    "waiting": sentence("waits to be sent"),
+    "accepted": sentence("taken by the carrier"),
+    "scheduled": sentence("taken by the carrier"),
+    "queued": sentence("taken by the carrier"),
+    "sending": sentence("on its way"),
+    "sent": sentence("sent to the phone company"),
+    "delivered": sentence("delivered"),
+    "read": sentence("read"),
+    "undelivered": sentence("not delivered"),
+    "failed": sentence("failed"),
+    "canceled": sentence("cancelled"),
+}
+ROLES = {
+    "viewer": sentence("viewer"),
+    "nurse": sentence("nurse"),
+    "manager": sentence("manager"),
+    "administrator": sentence("administrator"),
+}
+
+
+def plain(code: object) -> str:
+    """A code without words of its own, readable: screen_a -> screen a."""
+    return str(code).replace("_", " ")

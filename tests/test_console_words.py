@@ -1,0 +1,64 @@
+"""The interface in two languages: every sentence that is said has its Spanish, with the same places to fill."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bot.console.languages import FOLDER, catalogue
+from bot.tasks import TASKS
+
+ROOM = Path(__file__).parents[1] / "bot"
+IN_TEMPLATE = re.compile(r"""\bt\(\s*(?:"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)')""")
+# What other rooms tell staff: a call of one of these, with a sentence at this place.
+SAID_BY = {"say": 0, "sentence": 0, "PersonError": 0, "Done": 1}
+PLACE = re.compile(r"\{\w*\}")
+
+
+def of_templates() -> Iterator[tuple[str, str]]:
+    for path in sorted((ROOM / "console" / "templates").glob("*.html")):
+        for found in IN_TEMPLATE.finditer(path.read_text("utf-8")):
+            yield path.name, found.group(1) or found.group(2)
+
+
+def of_code() -> Iterator[tuple[str, str]]:
+    for path in [*sorted((ROOM / "console").glob("*.py")), ROOM / "takeover.py"]:
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if not isinstance(node, ast.Call):
+                continue
+            name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            place = SAID_BY.get(name, 99)
+            if len(node.args) > place and isinstance(node.args[place], ast.Constant) and node.args[place].value:
+                yield path.name, node.args[place].value
+
+
+def said() -> dict[str, str]:
+    """Sentence -> where it is said."""
+    found = {kind.says: "tasks.py" for kind in TASKS.values()}
+    found.update({text: where for where, text in (*of_templates(), *of_code())})
+    return found
+
+
+def test_every_sentence_has_its_spanish() -> None:
+    """English in the middle of a Spanish page would be the first thing a nurse sees."""
+    known = catalogue("es")
+    missing = {text: where for text, where in said().items() if text not in known}
+    assert not missing, json.dumps(missing, indent=1)
+
+
+def test_no_spanish_is_left_over() -> None:
+    """A sentence that nobody says any more goes."""
+    assert not sorted(set(catalogue("es")) - set(said()))
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*/*.json")), ids=lambda path: path.name)
+def test_the_places_to_fill_are_the_same(path: Path) -> None:
+    """{name} in one and {nombre} in the other would be a fault on the page."""
+    for english, other in json.loads(path.read_text("utf-8")).items():
+        assert sorted(PLACE.findall(english)) == sorted(PLACE.findall(other)), english
+        assert other.strip(), english
