@@ -10,7 +10,7 @@ from bot.console.languages import sentence
 from bot.console.lists import Column, Listing, Part, Row
 from bot.record import from_bytes
 from bot.store import Task
-from bot.store.switch import CLINIC
+from bot.store.model import CLINIC
 from bot.tasks import TASKS
 
 LEVELS = (

@@ -172,7 +172,7 @@ class Store:
 
     def effect(self, effect_id: str) -> Effect | None:
         """A planned effect as it stands now, or None when it is done or was taken back."""
-        tag = self._tag_of(effect_id)
+        tag = self.tag_of(effect_id)
         key = f"{tag}e:{effect_id}"
         kind, body = self._many(self.client.hmget(key, "k", "d"))
         due: Any = self.client.zscore(f"{tag}due", effect_id)
