@@ -53,7 +53,8 @@ def test_every_sentence_has_its_spanish() -> None:
 
 def test_no_spanish_is_left_over() -> None:
     """A sentence that nobody says any more goes."""
-    assert not sorted(set(catalogue("es")) - set(said()))
+    own = json.loads((FOLDER / "es" / "console.json").read_text("utf-8"))
+    assert not sorted(set(own) - set(said()))
 
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*/*.json")), ids=lambda path: path.name)
