@@ -72,6 +72,7 @@ def make_clinic(
     opt_out_mode: Literal["twilio", "advanced", "app"] = "twilio",
     is_open: Callable[[float], bool] = lambda now: True,
     voicemail: bool = False,
+    may_text: Callable[[str], bool] = lambda phone: True,
 ) -> Clinic:
     """The flows and words of this checkout with the values of one clinic."""
     return Clinic(
@@ -85,5 +86,6 @@ def make_clinic(
         language=language,
         is_open=is_open,
         voicemail=voicemail,
+        may_text=may_text,
         hints=make_hints(word_files()),
     )

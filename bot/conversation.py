@@ -260,8 +260,10 @@ class Conversation:
         opted_out: bool = False,
         facts: frozenset[str] = frozenset(),
         why: str = "",
+        phone: str = "",
     ) -> None:
-        """Something became known outside a conversation (a failed delivery, a late opt-out): once per key."""
+        """Something became known outside a conversation (a failed delivery, a late opt-out): once per key. *phone* is
+        kept for a patient who was never heard of."""
 
         def decide(record: Record, now: float) -> tuple[Turn, bytes]:
             dropped: tuple[str, ...] = ()
@@ -272,7 +274,11 @@ class Conversation:
             event = {"at": now, "in": "note", "why": why, "tasks": list(tasks)}
             return replace(self._bare(record, dropped, event), tasks=tasks), b"noted"
 
-        self._commit(patient, "", key, decide)
+        self._commit(patient, phone, key, decide)
+
+    def flooded(self, phone: str, key: str) -> None:
+        """A text of *phone* was over a limit and was not read: a person looks. Once per key."""
+        self.note(self.patient_id(phone), key, tasks=("flood",), why="over a limit", phone=phone)
 
     def staff_turn(self, patient: str, key: str, decide: Callable[[Record, float], tuple[Turn, bytes]]) -> bytes:
         """A commit by a member of staff (bot/takeover.py), stored under *key* like any turn."""
@@ -352,7 +358,7 @@ def _written(patient: str, found: Turn, now: float) -> dict[str, Any]:
         "events": [json.dumps(found.event, ensure_ascii=True).encode()] if found.event else [],
         "tasks": [
             Task(
-                id=f"{session}.{found.heard.step or 0}.{kind}",
+                id=f"{session or patient}.{found.heard.step or 0}.{now:.3f}.{kind}",
                 patient=patient,
                 kind=kind,
                 urgency=TASKS[kind].urgency,

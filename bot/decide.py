@@ -39,6 +39,8 @@ def take(clinic: Clinic, patient: str, record: Record, given: Input, now: float)
         return _after_stop(record, given, reading, now)
     if record.owner and reading.kind != "opt_out" and (given.door == "sms" or reading.kind != "emergency"):
         return _for_the_owner(clinic, record, given, reading, now)
+    if given.door == "sms" and not clinic.may_text(record.phone):
+        return _from_abroad(record, given, reading, now)
     record = record.but(unanswered=0)
     carrier = _carrier_answers(clinic, given)
     if carrier == "help":
@@ -141,6 +143,15 @@ def _after_stop(record: Record, given: Input, reading: Reading, now: float) -> T
     return turn.but(tasks=("alarm_opted_out" if alarm else "wrote_after_stop",) if fresh else ())
 
 
+def _from_abroad(record: Record, given: Input, reading: Reading, now: float) -> Turn:
+    """No text may go there, so a person must act; STOP is obeyed all the same."""
+    alarm = reading.kind == "emergency"
+    fresh = alarm or "wrote_from_abroad" not in record.facts
+    record = record.but(facts=record.facts | {"wrote_from_abroad"}, opted_out=reading.kind == "opt_out")
+    turn = _nothing(record, given, reading, now)
+    return turn.but(tasks=("alarm_abroad" if alarm else "abroad",) if fresh else ())
+
+
 def _for_the_owner(clinic: Clinic, record: Record, given: Input, reading: Reading, now: float) -> Turn:
     """A nurse has this patient: the bot says nothing of its own. A caller is put through to a person."""
     if reading.kind == "opt_in":
@@ -210,7 +221,8 @@ def _new_session(clinic: Clinic, record: Record, given: Input) -> Session:
     if given.door == "sms":
         known = known or guess_language(given.said)
     answers: dict[str, Any] = {"language_choice": known} if known else {}
-    if record.opted_out or "landline" in record.facts or not record.phone.startswith("+"):
+    phone = record.phone
+    if record.opted_out or "landline" in record.facts or not (phone.startswith("+") and clinic.may_text(phone)):
         answers["textable"] = "no"
     return Session(clinic.new_id(), loaded.flow.id, loaded.hash, known or "en", given.door, answers=answers)
 

@@ -38,7 +38,8 @@ class Sender(Protocol):
 @dataclass(frozen=True)
 class Office:
     """What a handler needs. *keep_sender* remembers whose text it is before it goes out, *sent* notes its SID, *seen*
-    tells whether the carrier ever spoke of it (a send whose answer was lost, but whose callback came)."""
+    tells whether the carrier ever spoke of it (a send whose answer was lost, but whose callback came). *allowed*: whether
+    the number's country is written to or called."""
 
     conversation: Conversation
     carrier: Sender
@@ -46,6 +47,7 @@ class Office:
     keep_sender: Callable[[str, str], None]
     sent: Callable[[str, str], object]
     seen: Callable[[str], object | None]
+    allowed: Callable[[str], bool] = lambda phone: True
 
 
 def carry_out(office: Office, effect_id: str, kind: str, body: bytes, *, attempt: int, redo: bool) -> Result:
@@ -57,6 +59,9 @@ def carry_out(office: Office, effect_id: str, kind: str, body: bytes, *, attempt
         return Result("put_off", out.why, out.later, fresh=True)
     if not out.body and not out.call:
         return Result("done", out.why)
+    if not office.allowed(out.phone):
+        office.conversation.note(patient, f"abroad:{effect_id}", tasks=("abroad",), why="not an allowed country")
+        return Result("done", "the number's country is not in ALLOWED_REGIONS")
     if redo:
         if office.seen(effect_id):
             return Result("done", "sent by an earlier attempt; its callback says so")

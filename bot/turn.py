@@ -86,7 +86,8 @@ class Turn(Frozen):
 class Clinic:
     """What a turn needs of the deployment. *read* is the reading room with its words; *values* fill the texts.
 
-    *hints* are the words a caller may answer with. *link* gives (token, address) of a new scheduling link for a patient.
+    *hints* are the words a caller may answer with. *may_text*: whether a
+    number's country is texted at all. *link* gives (token, address) of a new scheduling link for a patient.
     """
 
     flows: Mapping[str, Loaded]
@@ -100,4 +101,5 @@ class Clinic:
     language: str | None = None
     is_open: Callable[[float], bool] = lambda now: True
     voicemail: bool = False
+    may_text: Callable[[str], bool] = lambda phone: True
     hints: Callable[[Expects, str], tuple[str, ...]] = lambda expects, language: ()

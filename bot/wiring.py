@@ -20,6 +20,7 @@ from bot.catalog import make_clinic
 from bot.consent import hours_for
 from bot.console.desk import Desk
 from bot.conversation import Conversation
+from bot.regions import is_allowed
 from bot.reports import Reports
 from bot.sandbox.clock import clock_in
 from bot.settings import Settings
@@ -30,6 +31,7 @@ from bot.store.spool import Spool
 from bot.store.store import Store, open_store
 from bot.web import create_app
 from bot.web.answers import Answers
+from bot.web.limits import Texts
 from bot.web.shelter import Shelter
 
 MOST_ZONES = 8  # the four of the mainland and a few more; a toll-free number lists dozens and says nothing
@@ -68,6 +70,7 @@ class App:
             keep_sender=store.keep_sender,
             sent=lambda effect_id, sid: store.set_status(effect_id, "accepted", 0, now(), sid),
             seen=store.delivery,
+            allowed=lambda phone: is_allowed(phone, settings.allowed_regions),
         )
 
 
@@ -102,6 +105,7 @@ def put_together(settings: Settings, state_url: str, store: Store, now: Callable
         new_effect=store.new_effect_id,
         opt_out_mode=settings.opt_out_mode,
         voicemail=settings.voicemail,
+        may_text=lambda phone: is_allowed(phone, settings.allowed_regions),
         is_open=lambda at: settings.hours.is_open(datetime.fromtimestamp(at, zone)),
     )
     conversation = Conversation(
@@ -120,9 +124,17 @@ def put_together(settings: Settings, state_url: str, store: Store, now: Callable
 
 def make_web_app(settings: Settings) -> Flask:
     """The web process's Flask app; called in each process after the fork."""
-    shelter = make_shelter(build(settings))
+    app = build(settings)
+    shelter = make_shelter(app)
     shelter.keep_looking()
-    return create_app(settings, shelter, shelter, ready=shelter.well)
+    texts = None if settings.sandbox else Texts(time.monotonic)
+    return create_app(settings, shelter, shelter, ready=shelter.well, urgent=urgent_in(app), texts=texts)
+
+
+def urgent_in(app: App) -> Callable[[str], bool]:
+    """Whether a text must reach the conversation over every limit: an alarm or an opt-out, in either language."""
+    read = app.conversation.clinic.read
+    return lambda said: any(read(said, None, one, "sms").kind in ("emergency", "opt_out") for one in ("en", "es"))
 
 
 def make_console_desk(settings: Settings) -> Desk:

@@ -75,6 +75,9 @@ class FakeConversation:
             self._kept[key] = ANSWERS.render(self.says)
         return self._kept[key]
 
+    def flooded(self, phone: str, key: str) -> None:
+        self.reported.append(("flooded", phone, key))
+
     def dialled(self, phone: str, key: str, *, step: str, status: str) -> bytes:
         self._break()
         self.dials.append((phone, key, step, status))

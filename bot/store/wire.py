@@ -39,6 +39,8 @@ class Wire:
     @staticmethod
     def _once(connection: Any, command: tuple[Any, ...]) -> Any:
         try:
+            if not connection.is_connected:
+                connection.connect()  # which asks the Sentinels who is the primary now; sending alone would not
             connection.send_packed_command(_packed(command), check_health=False)
             return connection.read_response()
         except (OSError, ConnectionError, TimeoutError):

@@ -16,6 +16,7 @@ from bot.settings import Settings
 from bot.turn import Door
 from bot.web import health, links, sms, status, voice
 from bot.web.desk import BODY_LIMIT, Conversation, Desk, Refused, Reports, twiml_response
+from bot.web.limits import Texts
 from bot.web.parameters import ParameterError
 
 log = logging.getLogger("bot.web")
@@ -53,13 +54,20 @@ ROUTES = (
 
 
 def create_app(
-    settings: Settings, conversation: Conversation, reports: Reports, *, ready: Callable[[], bool] = lambda: True
+    settings: Settings,
+    conversation: Conversation,
+    reports: Reports,
+    *,
+    ready: Callable[[], bool] = lambda: True,
+    urgent: Callable[[str], bool] = lambda said: False,
+    texts: Texts | None = None,
 ) -> Flask:
     """The web process's app. *conversation* renders with ``Answers(settings).render``.
 
-    *ready* tells whether a turn would be possible now; raising counts as no.
+    *ready* tells whether a turn would be possible now; raising counts as no. *urgent*: an alarm or an opt-out, which
+    no limit of *texts* keeps from the conversation; without *texts* there is none.
     """
-    desk = Desk(settings, conversation, reports, ready)
+    desk = Desk(settings, conversation, reports, ready, urgent, texts)
     app = Flask("bot.web", static_folder=None)
     app.config.update(MAX_CONTENT_LENGTH=BODY_LIMIT, PROPAGATE_EXCEPTIONS=False)
     for route in ROUTES:
@@ -87,14 +95,15 @@ def _add_to_every_answer(app: Flask, headers: list[tuple[str, str]]) -> None:
 
 def _guarded(route: Route, desk: Desk) -> Callable[..., Response]:
     def view(**parts: str) -> Response:
+        stranger = request.environ.get("REMOTE_ADDR", "")
+        if desk.strangers.shut_out(stranger):
+            return Response(status=429, headers={"Retry-After": "60"})
         try:
             return route.handler(desk, request, **parts)
-        except Refused as refused:
-            log.warning("refused %s: %s", route.rule, refused.reason)
-            return Response(status=refused.status)
-        except ParameterError as error:
-            log.warning("refused %s: %s", route.rule, error)
-            return Response(status=400)
+        except (Refused, ParameterError) as refused:
+            desk.strangers.refused(stranger)
+            log.warning("refused %s: %s", route.rule, refused)
+            return Response(status=refused.status if isinstance(refused, Refused) else 400)
         except HTTPException:
             raise
         except Exception as error:

@@ -6,6 +6,7 @@ without any value of the request.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -16,6 +17,7 @@ from bot.settings import Settings
 from bot.turn import Door
 from bot.web import parameters
 from bot.web.answers import Answers
+from bot.web.limits import Strangers, Texts
 from bot.web.parameters import Form, ParameterError
 from bot.web.signature import Signatures
 
@@ -42,6 +44,9 @@ class Conversation(Protocol):
         opt_out_type: str | None = None,
     ) -> bytes:
         """One turn. On a call, *step* None means that the call begins; digits None and no words mean silence."""
+
+    def flooded(self, phone: str, key: str) -> None:
+        """A text of *phone* was over a limit (limits.py) and was not read."""
 
     def dialled(self, phone: str, key: str, *, step: str, status: str) -> bytes:
         """A person was dialled for the caller; *status*: completed, answered, busy, no-answer, failed, canceled."""
@@ -85,12 +90,16 @@ class Refused(Exception):  # noqa: N818 - it is an answer, not an error of ours
 
 @dataclass(frozen=True)
 class Desk:
-    """One deployment's doors. *ready* tells whether a turn would be possible now."""
+    """One deployment's doors. *ready* tells whether a turn would be possible now, *urgent* whether words must reach the
+    conversation over every limit. *texts* None: a machine on which one person plays all patients."""
 
     settings: Settings
     conversation: Conversation
     reports: Reports
     ready: Callable[[], bool]
+    urgent: Callable[[str], bool]
+    texts: Texts | None = None
+    strangers: Strangers = field(default_factory=lambda: Strangers(time.monotonic))
     signatures: Signatures = field(init=False)
     answers: Answers = field(init=False)
 

@@ -89,6 +89,11 @@ class Shelter:
             [phone, "voice", "", None, None, key],
         )
 
+    def flooded(self, phone: str, key: str) -> None:
+        self._kept(
+            lambda: self._conversation.flooded(phone, key), {"do": "flooded", "args": [phone, key], "more": {}}, None
+        )
+
     def dialled(self, phone: str, key: str, *, step: str, status: str) -> bytes:
         again = {"do": "dialled", "args": [phone, key], "more": {"step": step, "status": status}}
         sorry = self._answers.apology("voice")
@@ -200,7 +205,7 @@ class Shelter:
             self._conversation.take_up(phone, given, key, came=entry["came"], answered=answered)
         elif entry["do"] in ("delivered", "call_status"):
             getattr(self._reports, entry["do"])(*entry["args"], **entry["more"])
-        elif entry["do"] in ("dialled", "left_message"):
+        elif entry["do"] in ("dialled", "left_message", "flooded"):
             getattr(self._conversation, entry["do"])(*entry["args"], **entry["more"])
         else:
             raise ValueError("an entry of another version")

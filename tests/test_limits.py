@@ -1,0 +1,197 @@
+"""Abuse: too many texts cost little and lose no alarm; countries that are not texted; strangers who keep erring."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from bot.followups import Office, carry_out
+from bot.regions import is_allowed
+from bot.store.store import Store
+from bot.web import create_app
+from bot.web.limits import (
+    IN_TOTAL,
+    PER_BLOCK,
+    PER_PHONE,
+    REFUSALS_PER_MINUTE,
+    STATIC_ANSWERS,
+    WINDOW_SECONDS,
+    Strangers,
+    Texts,
+)
+from bot.wiring import App, make_shelter, put_together, urgent_in
+from tests.web_fake import post, settings, text
+
+REGIONS = ("US", "PR")
+
+
+@pytest.mark.parametrize(
+    ("phone", "allowed"),
+    [("+12125550188", True), ("+17872345678", True), ("+18005550100", True), ("+15005550006", True),
+     ("+18765550123", False), ("+18095550123", False), ("+442079460000", False), ("+19002345678", False),
+     ("call:CA1", False), ("", False)],
+)  # fmt: skip
+def test_a_country_is_told_by_its_region_and_not_by_plus_one(phone: str, allowed: bool) -> None:
+    """Jamaica and the Dominican Republic are +1 as well; 900 numbers cost a premium."""
+    assert is_allowed(phone, REGIONS) is allowed
+
+
+# -- through the doors, over the real store ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def app(store: Store, tmp_path: Any) -> App:
+    made = settings(DATA_DIR=str(tmp_path), OPT_OUT_MODE="app")
+    return put_together(made, "", store, lambda: 1_780_000_000.0)
+
+
+@pytest.fixture
+def client(app: App) -> Iterator[FlaskClient]:
+    shelter = make_shelter(app)
+    with create_app(
+        app.settings, shelter, shelter, urgent=urgent_in(app), texts=Texts(time.monotonic)
+    ).test_client() as opened:
+        yield opened
+
+
+class Sender:
+    """Numbers the texts, so that none is a repeated one."""
+
+    def __init__(self, client: FlaskClient) -> None:
+        self.client, self.sid = client, 0
+
+    def say(self, phone: str, words: str) -> str:
+        self.sid += 1
+        answer = post(self.client, "/sms", text(words, sid=f"SM{self.sid:032x}", From=phone))
+        assert answer.status_code == 200
+        return str(answer.text)
+
+
+def tasks(app: App) -> list[str]:
+    return [task.kind for task in app.store.tasks()]
+
+
+def test_one_phone_that_floods_gets_one_static_answer_and_a_person_one_task(client: FlaskClient, app: App) -> None:
+    """Then silence towards the carrier; its neighbours are served, and an alarm or STOP of its own comes through."""
+    sender, phone = Sender(client), "+12125550188"
+    for number in range(PER_PHONE):
+        assert "<Message>" in sender.say(phone, f"words {number}")
+    assert "911" in sender.say(phone, "one more")
+    assert "<Message>" not in sender.say(phone, "and one more")
+    assert tasks(app).count("flood") == 1
+    assert "911" in sender.say(phone, "I have chest pain")
+    assert "emergency" in tasks(app)
+    assert "<Message>" in sender.say("+13125550188", "hello"), "others are served"
+    sender.say(phone, "STOP")
+    assert "wrote_after_stop" not in tasks(app)
+
+
+def test_a_thousand_numbers_of_one_block_cost_a_bounded_number_of_answers(client: FlaskClient, app: App) -> None:
+    """SMS pumping: each number once. What is paid for is limited; an alarm among them is answered and is a task."""
+    sender = Sender(client)
+    paid = sum("<Message>" in sender.say(f"+1212555{number:04d}", "hello") for number in range(300))
+    assert paid == PER_BLOCK + STATIC_ANSWERS
+    assert tasks(app).count("flood") == STATIC_ANSWERS
+    assert "911" in sender.say("+12125559999", "i want to die")
+    assert "crisis" in tasks(app)
+
+
+def test_a_repeated_webhook_has_the_same_answer_when_its_phone_has_passed_the_limit(client: FlaskClient) -> None:
+    """The carrier tries again while the phone floods: the same bytes."""
+    first = post(client, "/sms", text("hello", sid="SM" + "a" * 32))
+    sender = Sender(client)
+    for number in range(PER_PHONE + 5):
+        sender.say("+12125550188", f"words {number}")
+    assert post(client, "/sms", text("hello", sid="SM" + "a" * 32)).data == first.data
+
+
+def test_the_window_ends_and_the_memory_is_bounded() -> None:
+    """Ten minutes later all is forgotten; a million keys do not stay."""
+    now = [0.0]
+    texts = Texts(lambda: now[0])
+    for number in range(IN_TOTAL * 40):
+        texts.judge(f"+1{number:010d}", str(number))
+    assert len(texts._judged) == 10_000
+    assert texts.judge("+19", "x") == "silent"
+    now[0] = WINDOW_SECONDS + 1
+    assert texts.judge("+19", "y") == "go"
+    assert len(texts._counts) == 3
+
+
+def test_a_text_from_a_country_that_is_not_texted_is_a_task_and_never_an_answer(client: FlaskClient, app: App) -> None:
+    """Jamaica: silence towards the carrier, one task; an alarm is a task for now; STOP is obeyed."""
+    sender = Sender(client)
+    assert "<Message>" not in sender.say("+18765550123", "hello")
+    assert "<Message>" not in sender.say("+18765550123", "hello?")
+    assert tasks(app) == ["abroad"]
+    assert "<Message>" not in sender.say("+18765550123", "chest pain")
+    assert tasks(app) == ["alarm_abroad", "abroad"]
+
+
+def test_nothing_goes_out_to_a_country_that_is_not_texted() -> None:
+    """Whatever was planned: the worker asks at the moment of sending."""
+    noted: list[Any] = []
+
+    class Talk:
+        def asked_for(self, *_: Any) -> Any:
+            from bot.conversation import Outgoing
+
+            return Outgoing("+18765550123", "hello", "asked for")
+
+        def note(self, *_: Any, **more: Any) -> None:
+            noted.append(more["tasks"])
+
+    office = Office(
+        Talk(), None, lambda: 1.0, lambda *_: None, lambda *_: None, lambda _: None,
+        allowed=lambda phone: is_allowed(phone, REGIONS),
+    )  # type: ignore[arg-type]  # fmt: skip
+    result = carry_out(office, "0-e", "text", b'{"p": "patient"}', attempt=1, redo=False)
+    assert (result.status, noted) == ("done", [("abroad",)])
+
+
+# -- strangers --------------------------------------------------------------------------------------------------------
+
+
+def test_an_address_that_keeps_erring_is_not_read_any_more_for_a_minute(client: FlaskClient) -> None:
+    """Before the signature is looked at. Addresses behind which patients may be are never shut out."""
+    for address, expected in (("8.8.8.8", 429), ("127.0.0.1", 403), ("10.1.2.3", 403)):
+        codes = [
+            client.post("/sms", data={"a": "b"}, environ_base={"REMOTE_ADDR": address}).status_code
+            for _ in range(REFUSALS_PER_MINUTE + 1)
+        ]
+        assert codes[:-1] == [403] * REFUSALS_PER_MINUTE
+        assert codes[-1] == expected
+    assert post(client, "/sms", text("hello", sid="SM" + "b" * 32)).status_code == 200
+
+
+def test_a_stranger_is_let_in_again_after_a_minute() -> None:
+    """The count is of the last minute only."""
+    now = [100.0]
+    strangers = Strangers(lambda: now[0])
+    for _ in range(REFUSALS_PER_MINUTE):
+        strangers.shut_out("8.8.8.8")
+        strangers.refused("8.8.8.8")
+    assert strangers.shut_out("8.8.8.8")
+    now[0] += 61
+    assert not strangers.shut_out("8.8.8.8")
+
+
+def test_a_second_alarm_is_a_new_task_when_the_first_was_closed(app: App) -> None:
+    """And two patients without a conversation have a task each: an id names its patient and its moment."""
+    clock = [1_780_000_000.0]
+    app.conversation.now = lambda: clock[0]
+    for number in range(8):
+        app.conversation.note(f"patient-{number}", "k", tasks=("undelivered",))
+    assert tasks(app) == ["undelivered"] * 8
+    sid = 0
+    for words in ("hello", "STOP", "chest pain", "chest pain"):
+        sid, clock[0] = sid + 1, clock[0] + 60
+        app.conversation.hear("+12125550188", "sms", words, f"SM{sid}")
+        if words == "chest pain":
+            alarm = app.store.tasks()[0]
+            assert alarm.kind == "alarm_opted_out"
+            app.store.close_task(alarm, "nurse")
