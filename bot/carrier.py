@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import random
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import requests
@@ -15,14 +16,15 @@ from twilio.base.exceptions import TwilioException, TwilioRestException
 from twilio.http.http_client import TwilioHttpClient
 from twilio.rest import Client
 
-Kind = Literal["permanent", "opted_out", "retry", "unknown", "configuration"]
+# permanent: never to this phone. busy: not taken, the carrier is well. away: the request never left. unknown: it may have
+# been sent. configuration: nothing can be sent for anybody until a person has looked.
+Kind = Literal["permanent", "opted_out", "busy", "away", "unknown", "configuration"]
 
 TIMEOUT_SECONDS = 10.0  # below the lease of an effect; Twilio answers in well under a second
+MOST_ROWS = 100
 RING_SECONDS = 25  # shorter than most voicemail boxes take to answer
-CONFIGURATION = frozenset(
-    {20003, 20404, 21212, 21215, 21408, 21603, 21606, 21608, 21612, 21659, 21660, 21703, 21704, 21705, 13227}
-)
-RETRY = frozenset({20429, 21611, 30001, 30022, 30023, 30027})
+CONFIGURATION = frozenset({20003, 20005, 20404, 21212, 21603, 21606, 21659, 21660, 21703, 21704, 21705})
+BUSY = frozenset({20429, 21611, 30001, 30022, 30023, 30027})
 OPTED_OUT = 21610
 
 logging.getLogger("twilio.http_client").setLevel(logging.WARNING)  # at INFO it prints URLs with parameters
@@ -34,6 +36,15 @@ class CarrierError(Exception):
     def __init__(self, kind: Kind, code: int = 0) -> None:
         super().__init__(f"The carrier answered {kind} (code {code}).")
         self.kind, self.code = kind, code
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A text or call of ours as the carrier lists it. *body*: None when the carrier keeps none (redaction, a call)."""
+
+    sid: str
+    body: str | None
+    created: float
 
 
 class Carrier:
@@ -96,29 +107,52 @@ class Carrier:
             raise classify(error) from None
         return str(call.sid)
 
+    def listed(self, to: str, *, calls: bool, since: float) -> list[Row]:
+        """Our own texts or calls to *to* made at or after *since*, to find one whose answer was lost. The carrier shows
+        neither our StatusCallback nor any id of ours on a resource, and a date filter would hide what is still queued:
+        so it is asked by number only, and narrowed here. Raises CarrierError."""
+        try:
+            made: list[Any] = (
+                self.client.calls.list(to=to, limit=MOST_ROWS)
+                if calls
+                else self.client.messages.list(to=to, limit=MOST_ROWS)
+            )
+        except Exception as error:
+            raise classify(error) from None
+        return [
+            Row(str(one.sid), None if calls else _kept_body(one.body), one.date_created.timestamp())
+            for one in made
+            if one.direction == "outbound-api" and one.date_created and one.date_created.timestamp() >= since
+        ]
+
+
+def _kept_body(body: Any) -> str | None:
+    """Under Message Redaction nothing, or a placeholder without a letter, stands where the body was."""
+    return body if isinstance(body, str) and any(char.isalpha() for char in body) else None
+
 
 def classify(error: Exception) -> CarrierError:
-    """Which of the five outcomes an exception of the client is. Anything not known to be refused is *unknown*."""
+    """Which outcome an exception of the client is. Anything not known to be refused is *unknown*."""
     if isinstance(error, requests.ConnectTimeout | requests.exceptions.SSLError):
-        return CarrierError("retry")  # the request never left
+        return CarrierError("away")
     if isinstance(error, TwilioRestException):
         return _by_code(int(error.code or 0), int(error.status))
     code, status = getattr(error, "code", None), getattr(error, "status", None)
     if isinstance(error, TwilioException) and isinstance(status, int):
         return _by_code(code if isinstance(code, int) else 0, status)
     refused = isinstance(error, requests.ConnectionError) and "Connection refused" in str(error)
-    return CarrierError("retry" if refused else "unknown")
+    return CarrierError("away" if refused else "unknown")
 
 
 def _by_code(code: int, status: int) -> CarrierError:
     if code == OPTED_OUT:
         return CarrierError("opted_out", code)
-    if status in (401, 403) or code in CONFIGURATION:
-        return CarrierError("configuration", code)
-    if code in RETRY or (status == 429 and code == 20429):
-        return CarrierError("retry", code)
+    if code in BUSY:
+        return CarrierError("busy", code)
     if status >= 500 or status == 429:
         return CarrierError("unknown", code)
+    if status in (401, 403) or code in CONFIGURATION:
+        return CarrierError("configuration", code)
     return CarrierError("permanent", code)
 
 

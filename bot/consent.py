@@ -7,9 +7,10 @@ everything here is about what the bot sends on its own.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from bot.record import Channel, Record
@@ -87,6 +88,25 @@ def may_follow_up(
     if not hours.open(now):
         return Verdict(False, "quiet hours", hours.next_open(now, salt))
     return Verdict(True, "consented")
+
+
+def may_still_send(
+    record: Record, kind: str, told: Mapping[str, Any], hours: Hours, now: float, *, call: bool
+) -> Verdict:
+    """A send that was decided and had to wait (carrier, stop, crash): does it still hold? *told* is the effect's body."""
+    if record.opted_out:
+        return Verdict(False, "opted out since")
+    if not call and "landline" in record.facts:
+        return Verdict(False, "a landline takes no texts")
+    if kind == "text" and told.get("n") != "late":
+        return Verdict(True, "asked for")
+    if kind != "text" and record.owner:
+        return Verdict(False, "a person has taken over since")
+    if kind == "silence" and (record.session is None or record.session.turn != told["t"] + 1):
+        return Verdict(False, "the patient has moved on")
+    if not told.get("safety") and not hours.open(now):
+        return Verdict(False, "quiet hours", hours.next_open(now))
+    return Verdict(True, "still holds")
 
 
 def _never(record: Record, purpose: str, channel: Channel) -> str | None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from bot import calls, late, plan, twiml
-from bot.consent import Hours, Verdict, may_answer_silence
+from bot.consent import Hours, Verdict, may_answer_silence, may_still_send
 from bot.decide import take
 from bot.record import Record, from_bytes, to_bytes
 from bot.store import Committed, Effect, LinkToken, Loaded, Task
@@ -279,6 +279,12 @@ class Conversation:
     def flooded(self, phone: str, key: str) -> None:
         """A text of *phone* was over a limit and was not read: a person looks. Once per key."""
         self.note(self.patient_id(phone), key, tasks=("flood",), why="over a limit", phone=phone)
+
+    def still(self, patient: str, kind: str, told: Mapping[str, Any], *, call: bool) -> Verdict:
+        """Whether a send that was decided earlier may still go out now."""
+        loaded = self.store.load(patient, "")
+        record = from_bytes(loaded.record) if loaded.record else Record("")
+        return may_still_send(record, kind, told, self.hours(record.phone), self.now(), call=call)
 
     def staff_turn(self, patient: str, key: str, decide: Callable[[Record, float], tuple[Turn, bytes]]) -> bytes:
         """A commit by a member of staff (bot/takeover.py), stored under *key* like any turn."""

@@ -1,34 +1,45 @@
-"""A due effect -> what is done about it. The one place that hands a text to the carrier.
+"""A due effect -> what is done about it. The one place that hands a text or a call to the carrier.
 
-Asks conversation.py what to say now (conditions, consent, quiet hours and caps are judged there, at this moment), sends
-it, and tells the ledger what came of it. Holds no state; runs again after a crash and then says so.
+Asks conversation.py what to say now (conditions, consent, quiet hours and caps are judged there, at this moment) and
+sending.py whether anything may be sent, marks it in the ledger, sends it, and says what came of it. Holds no state; a
+send that may have happened already is looked up first (reconcile.py).
 """
 
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from bot.carrier import CarrierError, backoff
 from bot.conversation import Conversation, Outgoing
+from bot.reconcile import SETTLE_SECONDS, Lister, reconcile
+from bot.sending import Gate, Stop
+from bot.store.model import Begun, Claim
+from bot.store.sends import Sends
+from bot.wording import segments
 
 LANDLINE = frozenset({21614, 30006})  # no text ever arrives there; a call does
-MAX_ATTEMPTS = 8  # with doubling from 2 s to 15 min this is about half an hour of trying
+MAX_TRIES = 100  # with doubling from 2 s to 15 min this is a day of trying
+HOLD_SECONDS = 60.0  # how often what is held looks whether sending goes on
+LOOK_SECONDS = 20.0  # between two looks for a send whose answer was lost
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """``done`` | ``put_off`` (until *at*; *fresh*: it was not tried) | ``buried`` (a person must look), and why."""
+    """``done`` | ``put_off`` (until *at*; *fresh*: it was not tried; *unsure*: it may have been sent) | ``buried`` (a
+    person must look) | ``lost`` (somebody else has it), and why."""
 
     status: str
     why: str
     at: float = 0.0
     fresh: bool = False
+    unsure: bool = False
 
 
-class Sender(Protocol):
+class Sender(Lister, Protocol):
     """bot/carrier.Carrier, or a double that speaks the same."""
 
     def text(self, to: str, body: str, effect_id: str) -> str: ...
@@ -37,37 +48,51 @@ class Sender(Protocol):
 
 @dataclass(frozen=True)
 class Office:
-    """What a handler needs. *keep_sender* remembers whose text it is before it goes out, *sent* notes its SID, *seen*
-    tells whether the carrier ever spoke of it (a send whose answer was lost, but whose callback came). *allowed*: whether
-    the number's country is written to or called."""
+    """What a handler needs. *segment* and *call* are prices, in millionths; *settle*: seconds until nothing found at
+    the carrier is believed. *allowed*: whether the number's country is written to or called."""
 
     conversation: Conversation
     carrier: Sender
     now: Callable[[], float]
-    keep_sender: Callable[[str, str], None]
-    sent: Callable[[str, str], object]
-    seen: Callable[[str], object | None]
+    sends: Sends
+    gate: Gate
+    segment: int = 0
+    call: int = 0
+    settle: float = SETTLE_SECONDS
     allowed: Callable[[str], bool] = lambda phone: True
 
 
-def carry_out(office: Office, effect_id: str, kind: str, body: bytes, *, attempt: int, redo: bool) -> Result:
-    """Do one due effect. *redo*: an earlier attempt may have sent it already."""
-    told: dict[str, Any] = json.loads(body)
-    patient = str(told["p"])
-    out = _outgoing(office, patient, effect_id, kind, told)
+def carry_out(office: Office, claim: Claim, begun: Begun) -> Result:
+    """Do one due effect."""
+    told: dict[str, Any] = json.loads(begun.body)
+    patient, safety, unsure = str(told["p"]), bool(told.get("safety")), begun.status == "redo"
+    stop = None if safety else office.gate.stopped()
+    # Silence is noticed even while nothing may be sent, because a task for a person can come of it.
+    if stop and not unsure and begun.kind != "silence":
+        return _held(office, stop)
+    out = _outgoing(office, patient, claim.id, begun.kind, told)
     if out.later is not None:
-        return Result("put_off", out.why, out.later, fresh=True)
+        return Result("put_off", out.why, out.later, fresh=True, unsure=unsure)
     if not out.body and not out.call:
         return Result("done", out.why)
     if not office.allowed(out.phone):
-        office.conversation.note(patient, f"abroad:{effect_id}", tasks=("abroad",), why="not an allowed country")
+        office.conversation.note(patient, f"abroad:{claim.id}", tasks=("abroad",), why="not an allowed country")
         return Result("done", "the number's country is not in ALLOWED_REGIONS")
-    if redo:
-        if office.seen(effect_id):
-            return Result("done", "sent by an earlier attempt; its callback says so")
-        office.conversation.note(patient, f"redo:{effect_id}", tasks=("ambiguous_send",), why="may have been sent")
-        return Result("done", "an earlier attempt may have sent it: a person looks, nothing is sent twice")
-    return _send(office, patient, effect_id, out, attempt)
+    if unsure:
+        found = _looked_up(office, claim, begun, patient, out, safety)
+        if found is not None:
+            return found
+    if stop:
+        return _held(office, stop)
+    if claim.attempt > 1:
+        verdict = office.conversation.still(patient, begun.kind, told, call=out.call)
+        if not verdict.go:
+            later = verdict.later
+            return Result("done", verdict.why) if later is None else Result("put_off", verdict.why, later, fresh=True)
+    cost = office.call if out.call else office.segment * segments(out.body or "").count
+    if not safety and not office.gate.affords(cost):
+        return _held(office, office.gate.stopped())
+    return _send(office, claim, patient, out, cost)
 
 
 def _outgoing(office: Office, patient: str, effect_id: str, kind: str, told: dict[str, Any]) -> Outgoing:
@@ -82,29 +107,59 @@ def _outgoing(office: Office, patient: str, effect_id: str, kind: str, told: dic
     raise KeyError(f"There is no effect kind {kind!r}.")
 
 
-def _send(office: Office, patient: str, effect_id: str, out: Outgoing, attempt: int) -> Result:
-    office.keep_sender(effect_id, patient)
+def _held(office: Office, stop: Stop | None) -> Result:
+    """What is due stays due, and looks again within a minute or two, not all at the same moment."""
+    at = office.now() + HOLD_SECONDS * (0.5 + random.random())  # noqa: S311  # jitter, not a secret
+    until = stop.until if stop and stop.until is not None else at
+    return Result("put_off", f"sending is stopped: {stop.cause if stop else 'spending'}", min(at, until), fresh=True)
+
+
+def _looked_up(office: Office, claim: Claim, begun: Begun, patient: str, out: Outgoing, safety: bool) -> Result | None:
+    """None: it was not sent and may be now. Emergency advice does not wait for certainty: twice is better than never."""
+    settle = 0.0 if safety else office.settle
+    found = reconcile(office.carrier, office.sends, office.gate, claim.id, out, begun, now=office.now(), settle=settle)
+    if found == "done":
+        return Result("done", "an earlier attempt had sent it")
+    if found == "wait":
+        return Result("put_off", "an earlier attempt may have sent it", office.now() + LOOK_SECONDS, unsure=True)
+    if found == "person":
+        office.conversation.note(
+            patient, f"redo:{claim.id}", tasks=("ambiguous_send",), why="it may have been sent; nothing shows it"
+        )
+        return Result("buried", "unknown: it may have been sent; look at the carrier's log")
+    return None
+
+
+def _send(office: Office, claim: Claim, patient: str, out: Outgoing, cost: int) -> Result:
+    tries = office.sends.mark(claim, patient, office.now())
+    if not tries:
+        return Result("lost", "claimed anew or cancelled")
     try:
         carrier = office.carrier
-        sid = carrier.call(out.phone, effect_id) if out.call else carrier.text(out.phone, out.body or "", effect_id)
+        sid = carrier.call(out.phone, claim.id) if out.call else carrier.text(out.phone, out.body or "", claim.id)
     except CarrierError as error:
-        return _failed(office, patient, effect_id, error, attempt)
-    office.sent(effect_id, sid)
+        return _failed(office, claim, patient, error, tries)
+    office.sends.sent(claim.id, sid, office.now())
+    office.gate.worked(cost)
     return Result("done", "sent")
 
 
-def _failed(office: Office, patient: str, effect_id: str, error: CarrierError, attempt: int) -> Result:
-    note = office.conversation.note
-    if error.kind == "retry" and attempt < MAX_ATTEMPTS:
-        return Result("put_off", f"carrier busy (code {error.code})", office.now() + backoff(attempt))
-    if error.kind == "configuration":
-        note(patient, f"failed:{error.kind}:{effect_id}", tasks=("configuration",), why=f"carrier code {error.code}")
-        return Result("put_off", f"configuration (code {error.code})", office.now() + 900)
-    if error.kind == "opted_out":
-        note(patient, f"failed:{error.kind}:{effect_id}", opted_out=True, why="carrier code 21610")
-        return Result("done", "the carrier says this phone has opted out")
-    task = "ambiguous_send" if error.kind == "unknown" else "undelivered"
-    facts = frozenset({"landline"}) if error.code in LANDLINE else frozenset()
+def _failed(office: Office, claim: Claim, patient: str, error: CarrierError, tries: int) -> Result:
     why = f"carrier {error.kind}, code {error.code}"
-    note(patient, f"failed:{error.kind}:{effect_id}", tasks=(task,), facts=facts, why=why)
-    return Result("buried", f"carrier {error.kind} (code {error.code})")
+    if error.kind == "configuration":
+        office.gate.refused(error.code)
+        return _held(office, office.gate.stopped())
+    if error.kind in ("away", "unknown"):
+        office.gate.failed()
+    if error.kind == "unknown":
+        return Result("put_off", why, office.now() + LOOK_SECONDS, unsure=True)
+    if error.kind in ("away", "busy") and tries < MAX_TRIES:
+        return Result("put_off", why, office.now() + backoff(tries))
+    note, key = office.conversation.note, f"failed:{error.kind}:{claim.id}"
+    if error.kind == "opted_out":
+        note(patient, key, opted_out=True, why=why)
+        return Result("done", "the carrier says this phone has opted out")
+    landline = error.code in LANDLINE
+    facts = frozenset({"landline"}) if landline else frozenset()
+    note(patient, key, tasks=("landline" if landline else "undelivered",), facts=facts, why=why)
+    return Result("buried", why)

@@ -55,7 +55,12 @@ def _answer_late(
     if not text or record.opted_out or record.owner:
         return found
     due = now if alarm or now - came <= RECENT_SECONDS else hours.next_open(now)
-    body: dict[str, Any] = {"s": record.session.id if record.session else "", "n": "late", "body": text}
+    body: dict[str, Any] = {
+        "s": record.session.id if record.session else "",
+        "n": "late",
+        "body": text,
+        "safety": alarm,
+    }
     later = Later(clinic.new_effect(patient), "text", due, body)
     dropped = found.dropped
     planned = dict(record.planned)

@@ -6,12 +6,15 @@ Repeated, late and out-of-order reports change nothing (twilio.md A2).
 from __future__ import annotations
 
 from collections.abc import Callable
+from zoneinfo import ZoneInfo
 
 from bot.conversation import Conversation
+from bot.sending import Gate
 from bot.store.store import Store
 
 OPTED_OUT = 21610
 LANDLINE = frozenset({21614, 30006})
+UNREGISTERED = frozenset({30002, 30032, 30034, 30035})  # for nobody until a person has seen to it at the carrier
 ENDED = frozenset({"completed", "busy", "no-answer", "failed", "canceled"})
 BROKEN = frozenset({"undelivered", "failed"})
 
@@ -38,7 +41,9 @@ class Reports:
             return
         opted_out = error_code == OPTED_OUT
         facts = frozenset({"landline"}) if error_code in LANDLINE else frozenset()
-        tasks = () if opted_out else ("undelivered",)
+        tasks = () if opted_out else ("landline",) if facts else ("undelivered",)
+        if error_code in UNREGISTERED:
+            Gate(self.store, self.now, limit=0, zone=ZoneInfo("UTC")).refused(error_code)
         why = f"carrier code {error_code or 0}"
         self.conversation.note(patient, f"report:{effect_id}", tasks=tasks, opted_out=opted_out, facts=facts, why=why)
 
@@ -47,6 +52,9 @@ class Reports:
     ) -> None:
         """A call's new state, in the order of *sequence*; the end of a call of ours is told to its conversation."""
         self.store.set_call_status(sid, status, sequence or 0, self.now())
+        if effect_id is not None:
+            # A call whose answer was lost is known by this, and not placed twice.
+            self.store.set_status(effect_id, "accepted", None, self.now(), sid)
         if status not in ENDED or effect_id is None:
             return
         patient = self.store.sender(effect_id)

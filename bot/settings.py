@@ -100,6 +100,13 @@ class Settings(BaseSettings):
     quiet_start: TimeOfDay = _setting("No follow-up or outreach from this time, patient's time", time(20, 0))
     quiet_end: TimeOfDay = _setting("... until this time", time(9, 0))
     allowed_regions: Regions = _setting("Countries that are written to or called", ("US", "PR"))
+    daily_spend_limit: float = _setting(
+        "What texts and calls of the program's own may cost in one clinic day, in your Twilio currency; 0: no limit",
+        50.0,
+        ge=0,
+    )
+    price_per_segment: float = _setting("What one segment of a text costs, carrier fees included", 0.012, ge=0)
+    price_per_call: float = _setting("What one call that we place costs", 0.04, ge=0)
     voice_en: Voice = _setting("Voice that speaks English", "Polly.Joanna-Neural")
     voice_es: Voice = _setting("Voice that speaks Spanish", "Polly.Lupe-Neural")
     speech_en: SpeechLanguage = _setting("English that is spoken and listened for", "en-US")

@@ -25,6 +25,8 @@ TASKS: dict[str, TaskKind] = {
     "worse": TaskKind(2, None, "says it is getting worse"),
     "ambiguous_send": TaskKind(3, None, "a text may or may not have been sent: check before sending again"),
     "undelivered": TaskKind(3, None, "a text could not be delivered"),
+    "landline": TaskKind(3, None, "has a landline, which takes no texts: call"),
+    "fault": TaskKind(3, None, "something planned could not be done: see python -m bot dead list"),
     "voicemail": TaskKind(2, None, "left a recorded message"),
     "not_reached": TaskKind(3, None, "could not be reached by phone and cannot be texted"),
     "new_signs": TaskKind(

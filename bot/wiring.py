@@ -23,10 +23,12 @@ from bot.conversation import Conversation
 from bot.regions import is_allowed
 from bot.reports import Reports
 from bot.sandbox.clock import clock_in
+from bot.sending import Gate
 from bot.settings import Settings
 from bot.store.audit import Audit, Entry
 from bot.store.client import AWAY
 from bot.store.embedded import EmbeddedServer
+from bot.store.sends import Sends
 from bot.store.spool import Spool
 from bot.store.store import Store, open_store
 from bot.web import create_app
@@ -63,15 +65,21 @@ class App:
             service_sid=settings.twilio_messaging_service_sid,
             base_url=settings.twilio_api_base,
         )
+        gate = Gate(store, now, limit=_millionths(settings.daily_spend_limit), zone=ZoneInfo(settings.clinic_timezone))
         return Office(
             self.conversation,
             carrier,
             now,
-            keep_sender=store.keep_sender,
-            sent=lambda effect_id, sid: store.set_status(effect_id, "accepted", 0, now(), sid),
-            seen=store.delivery,
+            Sends(store),
+            gate,
+            segment=_millionths(settings.price_per_segment),
+            call=_millionths(settings.price_per_call),
             allowed=lambda phone: is_allowed(phone, settings.allowed_regions),
         )
+
+
+def _millionths(amount: float) -> int:
+    return round(amount * 1_000_000)
 
 
 def build(settings: Settings, *, role: Literal["web", "worker"] = "web") -> App:

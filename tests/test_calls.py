@@ -64,11 +64,9 @@ class Line:
         for bucket in range(self.store.buckets):
             for claim in self.store.claim(bucket, self.stage.clock()):
                 begun = self.store.begin(claim)
-                result = carry_out(
-                    self.office, claim.id, begun.kind, begun.body, attempt=claim.attempt, redo=begun.status == "redo"
-                )
+                result = carry_out(self.office, claim, begun)
                 if result.status == "put_off":
-                    self.store.put_off(claim.id, result.at, fresh=result.fresh)
+                    self.store.put_off(claim.id, result.at, fresh=result.fresh, unsure=result.unsure)
                 else:
                     self.store.finish(claim.id)
                 done.append(f"{begun.kind}: {result.status}")

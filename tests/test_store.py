@@ -16,6 +16,7 @@ from bot.store import Committed, Effect, LinkToken, Task
 from bot.store.cipher import Cipher, UnreadableError
 from bot.store.embedded import EmbeddedServer, ServerError
 from bot.store.memory import MemoryStore
+from bot.store.sends import Sends
 from bot.store.store import Store
 from tests.conftest import SECRET
 
@@ -132,9 +133,11 @@ def test_a_due_effect_is_claimed_once_and_comes_back_when_its_worker_dies(store:
     assert store.claim(bucket, 10.0) == []
     begun = store.begin(claim)
     assert (begun.status, begun.kind, begun.body) == ("go", "text", b"body")
+    assert Sends(store).mark(claim, P, 10.0) == 1
     later = store.claim(bucket, 31.0)[0]
     assert store.begin(claim).status == "busy"
     assert store.begin(later).status == "redo"
+    assert Sends(store).mark(claim, P, 31.0) == 0, "a worker that slept through its lease must not send"
     store.finish(effect)
     assert store.claim(bucket, 999.0) == []
     assert store.begin(later).status == "gone"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from redis import Redis
@@ -13,13 +15,16 @@ from rq import Queue
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
-from bot.carrier import CarrierError
-from bot.consent import Hours, hours_for, may_answer_silence, may_follow_up
+from bot.carrier import CarrierError, Row
+from bot.consent import Hours, Verdict, hours_for, may_answer_silence, may_follow_up
 from bot.conversation import Outgoing
 from bot.followups import Office, carry_out
 from bot.record import Consent, Record
 from bot.relay import DESCRIPTION, JOB, QUEUE, Relay
+from bot.sending import Gate, pause, resume
 from bot.store import Effect
+from bot.store.model import Begun, Claim
+from bot.store.sends import Sends
 from bot.store.store import Store
 from workers import executor
 from workers.executor import Executor
@@ -40,15 +45,21 @@ class Desk:
 
     follow_up = asked_for = tick
 
+    def still(self, patient: str, kind: str, told: Any, *, call: bool) -> Verdict:
+        return Verdict(True, "still holds")
+
     def note(self, patient: str, key: str, **more: Any) -> None:
         self.notes.append((key.partition(":")[0], more))
 
 
 class Line:
-    """Stands for the carrier: counts, and fails as told."""
+    """Stands for the carrier: counts, fails as told, and lists *rows*."""
 
-    def __init__(self, *failures: CarrierError | None) -> None:
-        self.failures, self.sent = list(failures), []  # type: ignore[var-annotated]
+    def __init__(self, *failures: CarrierError | None, rows: tuple[Row, ...] = ()) -> None:
+        self.failures, self.sent, self.rows = list(failures), [], rows  # type: ignore[var-annotated]
+
+    def listed(self, to: str, *, calls: bool, since: float) -> list[Row]:
+        return [row for row in self.rows if row.created >= since]
 
     def text(self, to: str, body: str, effect_id: str) -> str:
         failure = self.failures.pop(0) if self.failures else None
@@ -61,10 +72,27 @@ class Line:
 OUT = Outgoing("+17135550142", "hello", "asked for")
 
 
-def office(line: Line, out: Outgoing = OUT, seen: object = None) -> tuple[Office, Desk]:
+def office(store: Store, line: Line, out: Outgoing = OUT, settle: float = 0.0) -> tuple[Office, Desk]:
     desk = Desk(out)
-    made = Office(desk, line, lambda: 100.0, lambda *_: None, lambda *_: None, lambda _: seen)  # type: ignore[arg-type]
-    return made, desk
+    gate = Gate(store, lambda: 100.0, limit=0, zone=ZoneInfo("UTC"))
+    return Office(desk, line, lambda: 100.0, Sends(store), gate, settle=settle), desk  # type: ignore[arg-type]
+
+
+def claimed(store: Store) -> tuple[Claim, Begun]:
+    """A due text, begun."""
+    plan(store)
+    claim = store.claim(store.bucket(PATIENT), 100.0)[0]
+    return claim, store.begin(claim)
+
+
+def begun_again(store: Store) -> tuple[Claim, Begun]:
+    """A text that a worker marked as sent and then died."""
+    claim, _ = claimed(store)
+    assert Sends(store).mark(claim, PATIENT, 100.0)
+    again = store.claim(store.bucket(PATIENT), 130.0)[0]
+    begun = store.begin(again)
+    assert begun.status == "redo"
+    return again, begun
 
 
 def plan(store: Store, due: float = 50.0) -> str:
@@ -81,7 +109,7 @@ def test_a_due_effect_runs_through_relay_and_rq_and_an_early_one_waits(store: St
     """The relay submits a bucket, the worker drains it; what is due later stays."""
     line = Line()
     due, early = plan(store), plan(store, due=500.0)
-    executor.install(Executor(store, office(line)[0], lambda: 100.0))
+    executor.install(Executor(store, office(store, line)[0], lambda: 100.0))
     relay = Relay(store, redis_client, lambda: 100.0)
     assert relay.sweep() == 1
     make_worker(redis_client).work(burst=True, logging_level="ERROR")
@@ -122,10 +150,11 @@ def test_a_worker_killed_in_the_middle_has_its_effect_done_again_and_flagged(sto
     plan(store)
     script = (
         "import os, signal, sys\n"
+        "from bot.store.sends import Sends\n"
         "from bot.store.client import connect\nfrom bot.store.cipher import Cipher\nfrom bot.store.store import Store\n"
         "store = Store(connect(sys.argv[1]), Cipher([bytes(range(32))]), 3)\n"
         f"claim = store.claim({store.bucket(PATIENT)}, 60.0)[0]\n"
-        "assert store.begin(claim).status == 'go'\n"
+        "assert store.begin(claim).status == 'go'\nassert Sends(store).mark(claim, 'p', 60.0)\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     url = f"unix://{store.client.connection_pool.connection_kwargs['path']}"
@@ -136,34 +165,96 @@ def test_a_worker_killed_in_the_middle_has_its_effect_done_again_and_flagged(sto
     assert store.begin(again).status == "redo"
 
 
-def test_a_send_that_may_have_happened_is_never_repeated_unknowingly() -> None:
-    """Redo with a known callback: done. Redo without: nothing is sent, a person looks."""
-    line = Line()
-    known, desk = office(line, seen=object())
-    assert carry_out(known, "0-e", "text", b'{"p": "x"}', attempt=2, redo=True).status == "done"
-    assert desk.notes == []
-    unknown, desk = office(line)
-    carry_out(unknown, "0-e", "text", b'{"p": "x"}', attempt=2, redo=True)
+def test_a_send_whose_callback_came_is_done(store: Store) -> None:
+    """The callback carries the effect's id; nothing is sent and nobody is asked."""
+    claim, begun = begun_again(store)
+    store.set_status(claim.id, "sent", None, 1.0, "SM7")
+    room, desk = office(store, line := Line())
+    assert carry_out(room, claim, begun).status == "done"
+    assert (line.sent, desk.notes, room.sends.how(claim.id)) == ([], [], "callback")
+
+
+def test_a_send_is_found_at_the_carrier_unless_it_belongs_to_another(store: Store) -> None:
+    """Same number, same words, since then, and of no other effect."""
+    claim, begun = begun_again(store)
+    other = f"{claim.id.partition('-')[0]}-other"
+    store.set_status(other, "sent", None, 1.0, "SM1")
+    rows = (Row("SM1", "hello", 100.0), Row("SM2", "something else", 100.0), Row("SM3", "hello", 100.0 - 3600))
+    room, _ = office(store, Line(rows=rows), settle=1000)
+    assert (found := carry_out(room, claim, begun)).status == "put_off"
+    assert found.unsure
+    room, _ = office(store, line := Line(rows=(*rows, Row("SM4", "hello", 101.0))), settle=1000)
+    assert carry_out(room, claim, begun).status == "done"
+    assert (line.sent, room.sends.how(claim.id), room.sends.whose("SM4", claim.id)) == ([], "found", claim.id)
+
+
+def test_a_send_that_nothing_shows_is_sent_again_once_and_then_a_person_looks(store: Store) -> None:
+    """Only after the time in which it could still appear; a second loss is for a person, and it stays a dead letter."""
+    claim, begun = begun_again(store)
+    room, desk = office(store, line := Line(CarrierError("unknown")))
+    first = carry_out(room, claim, begun)
+    assert (first.status, first.unsure) == ("put_off", True)
+    again = store.claim(store.bucket(PATIENT), 999.0)[0]
+    assert carry_out(room, again, store.begin(again)).status == "buried"
     assert desk.notes[0][1]["tasks"] == ("ambiguous_send",)
+    assert (line.sent, room.sends.how(claim.id)) == ([], "person")
+
+
+def test_a_redacted_list_proves_nothing(store: Store) -> None:
+    """Where the carrier keeps no words, a text of ours to that number may be this one: a person looks."""
+    claim, begun = begun_again(store)
+    room, _ = office(store, line := Line(rows=(Row("SM9", None, 100.0),)))
+    assert carry_out(room, claim, begun).status == "buried"
     assert line.sent == []
 
 
 @pytest.mark.parametrize(
-    ("kind", "status", "task"),
+    ("kind", "code", "status", "task"),
     [
-        ("retry", "put_off", ()), ("configuration", "put_off", ("configuration",)),
-        ("permanent", "buried", ("undelivered",)),
-        ("unknown", "buried", ("ambiguous_send",)), ("opted_out", "done", ()),
+        ("busy", 20429, "put_off", ()), ("away", 0, "put_off", ()), ("configuration", 20003, "put_off", ()),
+        ("permanent", 21211, "buried", ("undelivered",)), ("permanent", 21614, "buried", ("landline",)),
+        ("unknown", 20503, "put_off", ()), ("opted_out", 21610, "done", ()),
     ],
 )  # fmt: skip
-def test_every_answer_of_the_carrier_has_its_own_consequence(kind: Any, status: str, task: tuple[str, ...]) -> None:
-    """Retry waits, a configuration fault keeps the work, unknown is never sent again blindly."""
-    room, desk = office(Line(CarrierError(kind, 1)))
-    result = carry_out(room, "0-e", "text", b'{"p": "x"}', attempt=1, redo=False)
+def test_every_answer_of_the_carrier_has_its_own_consequence(
+    store: Store, kind: Any, code: int, status: str, task: tuple[str, ...]
+) -> None:
+    """Busy waits, a refused set-up stops everything and keeps the work, unknown is looked up before anything is sent."""
+    room, desk = office(store, Line(CarrierError(kind, code)))
+    result = carry_out(room, *claimed(store))
     assert result.status == status
     assert tuple(task for _, more in desk.notes for task in more.get("tasks", ())) == task
+    assert result.unsure == (kind == "unknown")
+    assert [one.kind for one in store.tasks()] == (["configuration"] if kind == "configuration" else [])
     if status == "put_off":
         assert result.at > 100.0
+
+
+def test_while_sending_is_stopped_work_waits_undamaged_and_goes_on_afterwards(store: Store) -> None:
+    """Nothing is decided, nothing sent, nothing forgotten; emergency advice is tried all the same."""
+    room, _ = office(store, line := Line())
+    claim, begun = claimed(store)
+    pause(store, "wrong wording", "nurse", 90.0)
+    held = carry_out(room, claim, begun)
+    assert (held.status, held.fresh, line.sent) == ("put_off", True, [])
+    assert carry_out(room, claim, replace(begun, body=b'{"p": "patient-one", "safety": true}')).status == "done"
+    assert line.sent == [claim.id]
+    resume(store, "nurse", 100.0, ZoneInfo("UTC"))
+    store.put_off(claim.id, 100.0, fresh=True, fence=claim.attempt)
+    executor.install(Executor(store, room, lambda: 100.0))
+    assert executor.drain(store.bucket(PATIENT)) == 1
+    assert line.sent == [claim.id, claim.id]
+
+
+def test_an_effect_that_cannot_be_opened_is_a_task_and_blocks_nobody(store: Store) -> None:
+    """A lost key or a flipped bit: buried with a reason, the others go on."""
+    broken, well = plan(store), plan(store)
+    store.client.hset(f"{store.tag_of(broken)}e:{broken}", "d", b"xx")
+    executor.install(Executor(store, office(store, line := Line())[0], lambda: 100.0))
+    executor.drain(store.bucket(PATIENT))
+    assert line.sent == [well]
+    assert store.dead() == [(broken, "fault: UnreadableError")]
+    assert [task.kind for task in store.tasks()] == ["fault"]
 
 
 def hours(zones: tuple[str, ...] = ("America/Chicago",)) -> Hours:
@@ -187,8 +278,6 @@ def test_a_follow_up_needs_consent_daytime_in_every_zone_and_room_under_the_caps
 
 def test_the_caps_and_the_silences_hold() -> None:
     """One a day, three a week, two unanswered in a row, never after STOP or with a person at work."""
-    from dataclasses import replace
-
     assert (
         may_follow_up(replace(WILLING, sent=(NOON - 3600,)), "follow_up", hours(), NOON).later == NOON - 3600 + 86_400
     )

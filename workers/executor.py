@@ -5,16 +5,21 @@ Set up once per worker process by run.py; a job in a process that was not set up
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
 
 from bot.followups import Office, Result, carry_out
+from bot.store.cipher import UnreadableError
+from bot.store.model import CLINIC, Begun, Claim, Task
 from bot.store.store import Store
+from bot.tasks import TASKS
 
 log = structlog.get_logger("worker")
 BATCH = 20
+DRAIN_SECONDS = 30.0  # well below the job's time limit, which would end it in the middle of a send
 
 
 @dataclass(frozen=True)
@@ -26,37 +31,47 @@ class Executor:
     now: Callable[[], float]
 
     def drain(self, bucket: int) -> int:
-        """Do everything that is due now, in batches; how many effects were looked at."""
-        done = 0
-        while True:
+        """Do what is due now, in batches, for DRAIN_SECONDS at most (the relay submits again); how many were looked at."""
+        done, until = 0, time.monotonic() + DRAIN_SECONDS
+        while time.monotonic() < until:
             claims = self.store.claim(bucket, self.now(), BATCH)
             for claim in claims:
-                begun = self.store.begin(claim)
-                if begun.status in ("go", "redo"):
-                    self._settle(
-                        claim.id, self._do(claim.id, claim.attempt, begun.kind, begun.body, begun.status == "redo")
-                    )
+                self._one(claim)
                 done += 1
             if len(claims) < BATCH:
-                return done
+                break
+        return done
 
-    def _do(self, effect_id: str, attempt: int, kind: str, body: bytes, redo: bool) -> Result:
+    def _one(self, claim: Claim) -> None:
         try:
-            result = carry_out(self.office, effect_id, kind, body, attempt=attempt, redo=redo)
+            begun = self.store.begin(claim)
+        except UnreadableError:
+            self._settle(claim, self._fault(claim, "", "UnreadableError"))
+            return
+        if begun.status in ("go", "redo"):
+            self._settle(claim, self._do(claim, begun))
+
+    def _do(self, claim: Claim, begun: Begun) -> Result:
+        try:
+            result = carry_out(self.office, claim, begun)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            # A fault of ours would fail the same way for ever: a human looks, the others go on.
-            log.error("effect_failed", effect=effect_id, kind=kind, error=type(error).__name__)
-            return Result("buried", f"fault: {type(error).__name__}")
-        log.info("effect", effect=effect_id, kind=kind, status=result.status, why=result.why)
+            return self._fault(claim, begun.kind, type(error).__name__)
+        log.info("effect", effect=claim.id, kind=begun.kind, status=result.status, why=result.why)
         return result
 
-    def _settle(self, effect_id: str, result: Result) -> None:
+    def _fault(self, claim: Claim, kind: str, error: str) -> Result:
+        """A fault of ours would fail the same way for ever: a human looks, the others go on."""
+        log.error("effect_failed", effect=claim.id, kind=kind, error=error)
+        self.store.raise_task(Task(f"fault.{claim.id}", CLINIC, "fault", TASKS["fault"].urgency, self.now()))
+        return Result("buried", f"fault: {error}")
+
+    def _settle(self, claim: Claim, result: Result) -> None:
         if result.status == "put_off":
-            self.store.put_off(effect_id, result.at, fresh=result.fresh)
+            self.store.put_off(claim.id, result.at, fresh=result.fresh, unsure=result.unsure, fence=claim.attempt)
         elif result.status == "buried":
-            self.store.bury(effect_id, result.why, self.now())
-        else:
-            self.store.finish(effect_id)
+            self.store.bury(claim.id, result.why, self.now(), fence=claim.attempt)
+        elif result.status == "done":
+            self.store.finish(claim.id)
 
 
 _here: list[Executor] = []

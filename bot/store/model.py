@@ -67,11 +67,19 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """``go`` | ``redo`` (an earlier attempt may have happened) | ``busy`` | ``gone``; the effect's kind and body."""
+    """``go`` | ``redo`` (an earlier attempt may have sent it) | ``busy`` | ``gone``; the effect's kind and body.
+
+    *age*: seconds since it was last handed to the carrier, by the server's clock. *marked*: when that was, by the
+    worker's. *tries*: how often. *again*: how often after nothing was found of an earlier attempt.
+    """
 
     status: str
     kind: str
     body: bytes
+    age: float = 0.0
+    marked: float = 0.0
+    tries: int = 0
+    again: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,8 +46,7 @@ for _, id in ipairs(ids) do
     redis.call('ZREM', KEYS[1], id)
   else
     local n = redis.call('HINCRBY', key, 'n', 1)
-    local lease = tonumber(ARGV[4]) * 2 ^ math.min(n - 1, 4)
-    redis.call('ZADD', KEYS[1], tonumber(ARGV[2]) + lease, id)
+    redis.call('ZADD', KEYS[1], tonumber(ARGV[2]) + tonumber(ARGV[4]), id)
     out[#out + 1] = id; out[#out + 1] = n
   end
 end
@@ -55,11 +54,21 @@ return out
 """
 
 BEGIN = """
-local got = redis.call('HMGET', KEYS[1], 'k', 'd', 's', 'n')
+local got = redis.call('HMGET', KEYS[1], 'k', 'd', 's', 'n', 'm', 'c', 'a', 'x')
 if not got[1] then return {'gone'} end
 if tonumber(got[4] or '0') ~= tonumber(ARGV[1]) then return {'busy'} end
-redis.call('HSET', KEYS[1], 's', 'doing')
-return {got[3] == 'doing' and 'redo' or 'go', got[1], got[2]}
+local age = got[5] and tonumber(redis.call('TIME')[1]) - tonumber(got[5]) or 0
+return {got[3] == 'doing' and 'redo' or 'go', got[1], got[2], age, got[6] or '0', got[7] or '0', got[8] or '0'}
+"""
+
+# The server's own clock says how long ago this was: a worker whose clock jumped must not think that it waited.
+MARK = """
+local n = redis.call('HGET', KEYS[1], 'n')
+if not n or tonumber(n) ~= tonumber(ARGV[1]) then return 0 end
+if redis.call('HGET', KEYS[1], 's') == 'doing' then redis.call('HINCRBY', KEYS[1], 'x', 1) end
+redis.call('HSET', KEYS[1], 's', 'doing', 'm', redis.call('TIME')[1], 'c', ARGV[2])
+redis.call('SET', KEYS[2], ARGV[3], 'EX', ARGV[4])
+return redis.call('HINCRBY', KEYS[1], 'a', 1)
 """
 
 FINISH = """
@@ -67,16 +76,19 @@ redis.call('DEL', KEYS[1]); redis.call('ZREM', KEYS[2], ARGV[1])
 return 1
 """
 
+# An empty fence is a person's hand, which counts whoever holds the effect.
 PUT_OFF = """
-if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
-redis.call('HDEL', KEYS[1], 's')
-if ARGV[3] == '1' then redis.call('HDEL', KEYS[1], 'n') end
+local n = redis.call('HGET', KEYS[1], 'n')
+if redis.call('EXISTS', KEYS[1]) == 0 or (ARGV[4] ~= '' and tonumber(n) ~= tonumber(ARGV[4])) then return 0 end
+if ARGV[3] ~= 'unsure' then redis.call('HDEL', KEYS[1], 's', 'x') end
+if ARGV[3] == 'fresh' then redis.call('HDEL', KEYS[1], 'a') end
 redis.call('ZADD', KEYS[2], ARGV[2], ARGV[1])
 return 1
 """
 
 BURY = """
-if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
+local n = redis.call('HGET', KEYS[1], 'n')
+if redis.call('EXISTS', KEYS[1]) == 0 or (ARGV[4] ~= '' and tonumber(n) ~= tonumber(ARGV[4])) then return 0 end
 redis.call('ZREM', KEYS[2], ARGV[1])
 redis.call('HSET', KEYS[1], 's', 'dead', 'w', ARGV[2])
 redis.call('ZADD', KEYS[3], ARGV[3], ARGV[1])
@@ -89,7 +101,13 @@ redis.call('SET', KEYS[1], ARGV[3], 'EX', ARGV[4]); redis.call('ZREM', KEYS[2], 
 return 1
 """
 
+RAISE = """
+if redis.call('SETNX', KEYS[2], ARGV[2]) == 0 then return 0 end
+return redis.call('ZADD', KEYS[1], ARGV[3], ARGV[1])
+"""
+
 STATUS = """
+if ARGV[7] ~= '' then redis.call('SET', KEYS[2], ARGV[7], 'EX', ARGV[6]) end
 local have = tonumber(redis.call('HGET', KEYS[1], 'r') or '-1')
 if tonumber(ARGV[2]) <= have then return 0 end
 redis.call('HSET', KEYS[1], 'st', ARGV[1], 'r', ARGV[2], 'c', ARGV[3], 'at', ARGV[4])

@@ -5,6 +5,7 @@ Keys (``{bN}`` = bucket of the patient; every value with words or numbers in it 
   {bN}v:<patient>        event log, each 16-byte chain link + sealed
   {bN}e:<effect>         k kind, d sealed body, s state, n attempts, w why buried
   {bN}due  {bN}dead      effects by time                   {bN}t:<task> sealed, {bN}tasks by urgency and time
+  {bN}o:<effect>         whose text it is, sealed         {bN}s:<sid>  which effect a text or call of the carrier is
   {bN}l:<hashed token>   scheduling link, 90 days          {bN}m:<effect or sid>  delivery state, 30 days
   {bN}recent             patients by last turn              {bN}k:<patient>     ids of the patient's tasks
 """
@@ -48,6 +49,7 @@ class Store:
         # Not copied: a claim that is lost with its primary is made again.
         self._claim = partial(Runner(client, self.wire).run, scripts.CLAIM)
         self._finish, self._put_off = partial(run, scripts.FINISH), partial(run, scripts.PUT_OFF)
+        self._raise, self.mark_sent = partial(run, scripts.RAISE), partial(run, scripts.MARK)
         self._bury, self._status = partial(run, scripts.BURY), partial(run, scripts.STATUS)
         self._close = partial(run, scripts.CLOSE)
 
@@ -70,7 +72,7 @@ class Store:
         return f"{self.bucket(patient):x}-{secrets.token_urlsafe(16)}"
 
     def tag_of(self, name: str) -> str:
-        """The hash tag of an effect or a link token."""
+        """The tag of an effect's or a token's own bucket."""
         bucket = name.partition("-")[0]
         known = len(bucket) <= 3 and all(char in "0123456789abcdef" for char in bucket) and bucket
         return self.tag(int(bucket, 16) % self.buckets) if known else self.tag(0)
@@ -156,19 +158,22 @@ class Store:
         return len(self._each(lambda pipe, tag: pipe.exists(f"{tag}due"))) == self.buckets
 
     def claim(self, bucket: int, now: float, limit: int = 50, lease: float = LEASE_SECONDS) -> list[Claim]:
-        """Up to *limit* due effects, taken for *lease* seconds (longer with each attempt)."""
+        """Up to *limit* due effects, taken for *lease* seconds: what dies with its worker is due again then."""
         tag = self.tag(bucket)
         found = self._claim(keys=[f"{tag}due"], args=[tag, now, limit, lease])
         return [Claim(found[at].decode(), int(found[at + 1])) for at in range(0, len(found), 2)]
 
     def begin(self, claim: Claim) -> Begun:
-        """``go``; ``redo`` when an earlier attempt may have happened; ``busy`` when claimed anew; ``gone``."""
+        """``go``; ``redo`` when an earlier attempt may have sent it; ``busy`` when claimed anew; ``gone``. Raises
+        UnreadableError."""
         key = f"{self.tag_of(claim.id)}e:{claim.id}"
         found = self._begin(keys=[key], args=[claim.attempt])
         status = found[0].decode()
         if len(found) == 1:
             return Begun(status, "", b"")
-        return Begun(status, found[1].decode(), self.cipher.open(key, found[2]))
+        age, marked, tries, again = found[3], *(raw.decode() for raw in found[4:7])
+        body = self.cipher.open(key, found[2])
+        return Begun(status, found[1].decode(), body, float(age), float(marked), int(tries), int(again))
 
     def effect(self, effect_id: str) -> Effect | None:
         """A planned effect as it stands now, or None when it is done or was taken back."""
@@ -185,15 +190,21 @@ class Store:
         tag = self.tag_of(effect_id)
         self._finish(keys=[f"{tag}e:{effect_id}", f"{tag}due"], args=[effect_id])
 
-    def put_off(self, effect_id: str, due: float, *, fresh: bool = False) -> None:
-        """Not now: due again at *due*. *fresh* forgets the attempts so far (it was not tried, only too early)."""
-        tag = self.tag_of(effect_id)
-        self._put_off(keys=[f"{tag}e:{effect_id}", f"{tag}due"], args=[effect_id, due, int(fresh)])
+    def put_off(
+        self, effect_id: str, due: float, *, fresh: bool = False, unsure: bool = False, fence: int | None = None
+    ) -> None:
+        """Not now: due again at *due*. *fresh* forgets the attempts so far (it was not tried, only too early), *unsure*
+        keeps that it may have been sent. *fence*: the attempt that says so; it counts only while nobody claimed anew."""
+        tag, how = self.tag_of(effect_id), "unsure" if unsure else "fresh" if fresh else "tried"
+        self._put_off(
+            keys=[f"{tag}e:{effect_id}", f"{tag}due"], args=[effect_id, due, how, "" if fence is None else fence]
+        )
 
-    def bury(self, effect_id: str, why: str, now: float) -> None:
+    def bury(self, effect_id: str, why: str, now: float, *, fence: int | None = None) -> None:
         """To the dead letters, with a reason for a human. *why* never holds a number or words of a patient."""
         tag = self.tag_of(effect_id)
-        self._bury(keys=[f"{tag}e:{effect_id}", f"{tag}due", f"{tag}dead"], args=[effect_id, why, now])
+        keys = [f"{tag}e:{effect_id}", f"{tag}due", f"{tag}dead"]
+        self._bury(keys=keys, args=[effect_id, why, now, "" if fence is None else fence])
 
     def dead(self) -> list[tuple[str, str]]:
         """Every dead letter: effect id and reason."""
@@ -226,19 +237,21 @@ class Store:
 
     def set_status(self, effect_id: str, status: str, code: int | None, now: float, sid: str = "") -> bool:
         """What became of the text of *effect_id*; False for an old or repeated report."""
-        key = f"{self.tag_of(effect_id)}m:{effect_id}"
-        args = [status, RANK.get(status, 0), code or 0, now, sid, STATUS_SECONDS]
-        return bool(self._status(keys=[key], args=args))
+        tag = self.tag_of(effect_id)
+        whose = effect_id if sid and sid != effect_id else ""
+        args = [status, RANK.get(status, 0), code or 0, now, sid, STATUS_SECONDS, whose]
+        return bool(self._status(keys=[f"{tag}m:{effect_id}", f"{tag}s:{sid}"], args=args))
 
     def set_call_status(self, sid: str, status: str, sequence: int, now: float) -> bool:
         """A call's state; *sequence* is Twilio's own order."""
-        key = f"{self.tag(zlib.crc32(sid.encode()) % self.buckets)}m:{sid}"
-        return bool(self._status(keys=[key], args=[status, sequence, 0, now, sid, STATUS_SECONDS]))
+        tag = self.tag(zlib.crc32(sid.encode()) % self.buckets)
+        args = [status, sequence, 0, now, sid, STATUS_SECONDS, ""]
+        return bool(self._status(keys=[f"{tag}m:{sid}", f"{tag}s:{sid}"], args=args))
 
     def delivery(self, effect_id: str) -> Delivery | None:
         """The delivery state of an effect's text, or None when no SID and no callback is known."""
         found: Any = self.client.hgetall(f"{self.tag_of(effect_id)}m:{effect_id}")
-        if not found:
+        if b"st" not in found:
             return None
         return Delivery(found.get(b"e", b"").decode(), found[b"st"].decode(), int(found.get(b"c", 0)))
 
@@ -266,6 +279,13 @@ class Store:
                 if raw:
                     found.append(task_from(name.decode(), self.cipher.open(key, raw)))
         return sorted(found, key=lambda task: (task.urgency, task.at))
+
+    def raise_task(self, task: Task) -> None:
+        """A task outside a turn: once for its id."""
+        tag = self.tag(self.bucket(task.patient))
+        key = f"{tag}t:{task.id}"
+        args = [task.id, self.cipher.seal(key, task_bytes(task)), task.urgency * 1e11 + task.at]
+        self._raise(keys=[f"{tag}tasks", key], args=args)
 
     def close_task(self, task: Task, who: str) -> bool:
         """Done by *who*; it leaves the queue and stays readable. False when it was closed, or has come anew since."""
