@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from bot.engine import Session
@@ -60,20 +61,28 @@ class Report:
         return json.dumps(body, ensure_ascii=False)
 
 
+class EnoughError(Exception):
+    """In a hurry: something is broken already."""
+
+
 def check(
     loaded: Loaded,
     *,
     flows: Mapping[str, Loaded] | None = None,
     read: words.Read | None = None,
     limit: int = LIMIT,
+    hurry: bool = False,
 ) -> Report:
-    """Prove *loaded*. *flows*: the others that it hands over to; *read*: the reading room, for words that collide."""
-    return _Checking(loaded, flows or {}, read, limit).run()
+    """Prove *loaded*. *flows*: the others that it hands over to; *read*: the reading room, for words that collide;
+    *hurry*: the first problem is enough."""
+    return _Checking(loaded, flows or {}, read, limit, hurry).run()
 
 
 class _Checking:
-    def __init__(self, loaded: Loaded, flows: Mapping[str, Loaded], read: words.Read | None, limit: int) -> None:
-        self.loaded, self.flows, self.read, self.limit = loaded, flows, read, limit
+    def __init__(
+        self, loaded: Loaded, flows: Mapping[str, Loaded], read: words.Read | None, limit: int, hurry: bool
+    ) -> None:
+        self.loaded, self.flows, self.read, self.limit, self.hurry = loaded, flows, read, limit, hurry
         self.report = Report(loaded.file, loaded.hash)
         self.watch = watch(loaded)
         self.collapse = Collapse(self.watch.loaded)
@@ -85,15 +94,15 @@ class _Checking:
         self.report.problems += [Finding(problem) for problem in bad_names]
         if bad_names:
             return self.report
+        self._words()
+        if self.hurry and self.report.problems:
+            return self.report
         explored = self._explore()
         if explored is None:
             return self.report
-        self._crashed(explored)
-        self._shape(explored)
-        self._texts(explored)
-        self._words()
-        self._promised(explored, self.promises)
-        self._pairs()
+        for prove in (self._crashed, self._promised, self._shape, self._texts, self._pairs):
+            if not (self.hurry and self.report.problems):
+                prove(explored)
         self.report.problems = _unique(self.report.problems)
         return self.report
 
@@ -123,11 +132,16 @@ class _Checking:
         def visit(move: Move) -> None:
             self.turns.visit(move)
             self.promises.visit(move)
+            if self.hurry and self.promises.broken:
+                raise EnoughError
 
-        return Explorer(
+        explorer = Explorer(
             self.watch.loaded, visit=visit, latch=self.promises.latch, crash=self._crash, collapse=self.collapse,
             limit=self.limit,
-        ).run()  # fmt: skip
+        )  # fmt: skip
+        with suppress(EnoughError):
+            explorer.run()
+        return explorer.found
 
     def _crash(self, origin: int, before: Session, heard: Heard, error: Exception) -> None:
         self.crashes.setdefault(f"{type(error).__name__}: {error}", (origin, before, heard))
@@ -188,7 +202,8 @@ class _Checking:
         if self.read is not None:
             self._say(words.misread(self.loaded, self.read))
 
-    def _promised(self, explored: Explored, promises: Promises) -> None:
+    def _promised(self, explored: Explored) -> None:
+        promises = self.promises
         hits = promises.hits()
         for at, one in enumerate(self.loaded.flow.invariants):
             move = promises.broken.get(at)
@@ -216,7 +231,7 @@ class _Checking:
         problem = self.loaded.problem(("invariants", at), message)
         self.report.problems.append(Finding(problem, tuple(lines), one.id))
 
-    def _pairs(self) -> None:
+    def _pairs(self, explored: Explored) -> None:
         try:
             tree = Tree(self.loaded, self.collapse)
         except TooManyAnswersError as error:

@@ -16,6 +16,7 @@ from bot.proof.explore import ALWAYS_MOVE, Move, starts_over
 from bot.proof.future import effect_names
 from bot.proof.partial import Leaf, Tree, leaves, reduce_condition, reduce_guard, reduce_tree
 from bot.proof.talk import Talk
+from bot.wording import MissingPlaceholderError
 
 Holds = Callable[[Move], bool]
 Both = tuple[int, Tree, Tree]  # place, and the two trees of a check: when and then, or after and never
@@ -49,9 +50,11 @@ def _text(phrases: Mapping[str, list[str]], talk: Talk) -> Holds:
     wanted = {language: [plain(phrase) for phrase in every] for language, every in phrases.items()}
 
     def holds(move: Move) -> bool:
-        return all(
-            phrase in plain(talk.said(move.step, language)) for language, every in wanted.items() for phrase in every
-        )
+        try:
+            said = {language: plain(talk.said(move.step, language)) for language in wanted}
+        except MissingPlaceholderError:
+            return False  # texts.py names the turn that cannot be said
+        return all(phrase in said[language] for language, every in wanted.items() for phrase in every)
 
     return holds
 

@@ -21,6 +21,7 @@ from bot.flow.load import FlowError, load_flow
 from bot.proof.check import check
 from bot.proof.command import reader
 from bot.proof.explore import Explorer, Move
+from bot.proof.words import Read
 
 TEXT = (FLOWS / "triage.json").read_text("utf-8")
 Mutant = tuple[str, str]
@@ -168,10 +169,16 @@ def judge(mutant: Mutant) -> tuple[str, str, str]:
     except FlowError as error:
         return what, "refused", str(error.problems[0])
     flows = {**load_flows(), "triage": loaded}
-    report = check(loaded, flows=flows, read=reader())
+    report = check(loaded, flows=flows, read=read(), hurry=True, limit=40_000)
     if report.problems:
         return what, "caught", report.problems[0].problem.message[:90]
     return what, "harmless" if behaviour(text) == usual() else "survived", ""
+
+
+@cache
+def read() -> Read:
+    """The reading room, its words parsed once."""
+    return reader()
 
 
 @cache
