@@ -95,6 +95,7 @@ class _Checking:
         if bad_names:
             return self.report
         self._words()
+        self._say(unknown_sources(self.loaded))
         if self.hurry and self.report.problems:
             return self.report
         explored = self._explore()
@@ -192,13 +193,13 @@ class _Checking:
             except ValueError:
                 break  # a text that cannot be filled was reported by the first search
         self._warn(texts.advice(self.loaded))
+        self._warn(words.same_digit(self.loaded, explored))
 
     def _warn(self, found: Iterable[tuple[Path, str]]) -> None:
         self.report.warnings += [self.loaded.problem(path, message) for path, message in found]
 
     def _words(self) -> None:
         self._say(words.collisions(self.loaded))
-        self._warn(words.same_digit(self.loaded))
         if self.read is not None:
             self._say(words.misread(self.loaded, self.read))
 
@@ -272,6 +273,15 @@ class _Checking:
         return None
 
 
+def unknown_sources(loaded: Loaded) -> Iterator[tuple[Path, str]]:
+    """Seed rules that are cited and that the flow does not name."""
+    document = loaded.flow.model_dump(mode="json", by_alias=True, exclude={"texts", "sources", "invariants"})
+    for path, names in _citations(document):
+        for name in names:
+            if name not in loaded.flow.sources:
+                yield path, f"There is no source {name!r} in 'sources'."
+
+
 def _unique(found: list[Finding]) -> list[Finding]:
     kept: dict[Problem, Finding] = {}
     for one in found:
@@ -284,18 +294,18 @@ def unhonoured(flows: Iterable[Loaded]) -> list[str]:
     cited: set[str] = set()
     for loaded in flows:
         document = loaded.flow.model_dump(mode="json", by_alias=True, exclude={"texts", "sources"})
-        cited |= set(_cited(document))
+        cited |= {name for _, names in _citations(document) for name in names}
     number = {name: (int("".join(c for c in name if c.isdigit())), name) for name in SEED}
     return sorted(SEED - cited, key=lambda name: number[name])
 
 
-def _cited(value: object) -> Iterator[str]:
+def _citations(value: object, path: Path = ()) -> Iterator[tuple[Path, list[str]]]:
     if isinstance(value, dict):
         for key, inner in value.items():
             if key == "source" and isinstance(inner, list):
-                yield from map(str, inner)
+                yield (*path, key), [str(one) for one in inner]
             else:
-                yield from _cited(inner)
+                yield from _citations(inner, (*path, key))
     elif isinstance(value, list):
-        for inner in value:
-            yield from _cited(inner)
+        for at, inner in enumerate(value):
+            yield from _citations(inner, (*path, at))

@@ -186,7 +186,7 @@ def unasked(loaded: Loaded, rule: Unasked) -> Iterator[Said]:
 def advice(loaded: Loaded) -> Iterator[Said]:
     """What is worth a look: long speech, long menus, hard words."""
     for path, key, language, channel, body in bodies(loaded):
-        if channel == "voice":
+        if channel == "voice" or (channel == "text" and "voice" in loaded.flow.channels):
             seconds = len(body.split()) / WORDS_A_MINUTE * 60
             if seconds > MAX_SPOKEN:
                 yield path, f"The text {key!r} takes about {seconds:.0f} s to say; at most {MAX_SPOKEN:.0f}."

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from itertools import pairwise
 
 from bot.engine import expects
 from bot.flow import model
 from bot.flow.load import Loaded
 from bot.flow.positions import Path
+from bot.proof.explore import Explored
 from bot.reading.model import Expects, Reading
 
 Read = Callable[[str, Expects | None, str, str], Reading]
@@ -50,21 +50,30 @@ def misread(loaded: Loaded, read: Read) -> Iterator[Said]:
                 for said in (str(at + 1), option.label.get(language, "")):
                     got = read(said, wanted, language, "sms")
                     if (got.kind, got.value) != ("answer", option.value):
-                        yield (
-                            path,
-                            f"{said!r} ({language}) is read as {got.kind} {got.value or ''}, not {option.value!r}.",
+                        message = (
+                            f"{said!r} ({language}) is read as {got.kind} {got.value or ''}, not {option.value!r}."
                         )
+                        yield path, message
+                yield from ((path, message) for message in _elsewhere(loaded, option, wanted, language, read))
 
 
-def same_digit(loaded: Loaded) -> Iterator[Said]:
+def _elsewhere(loaded: Loaded, option: model.Option, wanted: Expects, language: str, read: Read) -> Iterator[str]:
+    """The label said while another language is on: not understood is fine, another meaning is not."""
+    for other in loaded.flow.languages:
+        said = option.label.get(language, "")
+        got = read(said, wanted, other, "sms") if other != language and said else None
+        if got and got.kind != "unclear" and (got.kind, got.value) != ("answer", option.value):
+            yield f"{said!r} ({language}) is read as {got.kind} {got.value or ''} while {other!r} is on, not {option.value!r}."
+
+
+def same_digit(loaded: Loaded, explored: Explored) -> Iterator[Said]:
     """A digit that is a number in one question and a choice in the next: a reply sent twice answers both."""
     states = loaded.flow.states
-    for name, state in states.items():
-        if isinstance(state, model.Decision):
-            asked = [states[one] for one in state.asks]
-            for first, second in pairwise(asked):
-                if not isinstance(first, model.Question) or not isinstance(second, model.Question):
-                    continue
-                if first.takes.type == "scale0_10" and second.takes.type == "choice":
-                    message = f"'1' is a number in {first.ask!r} and a choice in {second.ask!r}, asked in a row."
-                    yield ("states", name, "asks"), message
+    place = {number: node.session.state for number, node in enumerate(explored.nodes)}
+    for name, after in sorted({(place[one], place[two]) for one, every in explored.forward.items() for two in every}):
+        first, second = states[name], states[after]
+        if not isinstance(first, model.Question) or not isinstance(second, model.Question):
+            continue
+        if (first.takes.type, second.takes.type) == ("scale0_10", "choice"):
+            message = f"'1' is a number in {first.ask!r} and a choice in {second.ask!r}, asked in a row."
+            yield ("states", name), message
