@@ -274,11 +274,11 @@ class _Checking:
 
 
 def unknown_sources(loaded: Loaded) -> Iterator[tuple[Path, str]]:
-    """Seed rules that are cited and that the flow does not name."""
+    """Sources that are cited and are neither a seed rule nor named by the flow."""
     document = loaded.flow.model_dump(mode="json", by_alias=True, exclude={"texts", "sources", "invariants"})
     for path, names in _citations(document):
         for name in names:
-            if name not in loaded.flow.sources:
+            if name not in SEED and name not in loaded.flow.sources:
                 yield path, f"There is no source {name!r} in 'sources'."
 
 
