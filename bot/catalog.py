@@ -73,6 +73,7 @@ def make_clinic(
     is_open: Callable[[float], bool] = lambda now: True,
     voicemail: bool = False,
     may_text: Callable[[str], bool] = lambda phone: True,
+    zone: str = "America/Chicago",
 ) -> Clinic:
     """The flows and words of this checkout with the values of one clinic."""
     return Clinic(
@@ -87,5 +88,6 @@ def make_clinic(
         is_open=is_open,
         voicemail=voicemail,
         may_text=may_text,
+        zone=zone,
         hints=make_hints(word_files()),
     )

@@ -114,8 +114,9 @@ def main() -> None:
     from bot.audit import audit
     from bot.dead import dead
     from bot.keys import keys
+    from bot.plan_command import consent, plan
     from bot.sending_command import sending
 
-    for group in (audit, dead, keys, sending):
+    for group in (audit, consent, dead, keys, plan, sending):
         cli.add_command(group)
     cli()

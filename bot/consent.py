@@ -7,7 +7,7 @@ everything here is about what the bot sends on its own.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time
 from typing import Any
@@ -42,10 +42,13 @@ class Hours:
     start: time
     end: time
     zones: tuple[ZoneInfo, ...]
+    stricter: Callable[[datetime], bool] | None = None
 
     def open(self, now: float) -> bool:
-        """Open in all zones at once."""
-        return all(self.start <= datetime.fromtimestamp(now, zone).time() < self.end for zone in self.zones)
+        """Open in all zones at once, and by the *stricter* rule of a state in each."""
+        local = [datetime.fromtimestamp(now, zone) for zone in self.zones]
+        allowed = all(self.stricter(at) for at in local) if self.stricter else True
+        return allowed and all(self.start <= at.time() < self.end for at in local)
 
     def next_open(self, now: float, salt: str = "") -> float:
         """The first quarter of an hour from *now* at which all zones are open; at most 8 days ahead are searched.

@@ -10,16 +10,17 @@ import json
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from typing import Any, Protocol
 
-from bot import calls, late, plan, twiml
+from bot import calls, late, plan, twiml, visits
 from bot.consent import Hours, Verdict, may_answer_silence, may_still_send
 from bot.decide import take
-from bot.record import Record, from_bytes, to_bytes
+from bot.record import Consent, Record, from_bytes, to_bytes
 from bot.store import Committed, Effect, LinkToken, Loaded, Task
 from bot.tasks import TASKS
 from bot.turn import Clinic, Door, Heard, Input, Turn
+from bot.work import with_consent
 
 ATTEMPTS = 20  # compare-and-set rounds before the safe static answer; with jitter none of 8 writers needed more (bench)
 TURN_SECONDS = 2.5  # then the static answer: a slow store must not use up the time Twilio waits
@@ -212,6 +213,27 @@ class Conversation:
         planned = [(one.id, one.kind, one.due, json.loads(one.body)) for one in effects]
         return plan.upcoming(self.clinic, record, planned, self.hours(record.whereabouts), self.now())
 
+    def visit(self, phone: str, key: str, happened: visits.Happened, at: float = 0.0) -> None:
+        """A visit was booked for *at*, moved to it, cancelled or missed: once per *key* (visits.py)."""
+        patient = self.patient_id(phone)
+
+        def decide(record: Record, now: float) -> tuple[Turn, bytes]:
+            return visits.told(self.clinic, patient, record, happened, at, now), b"told"
+
+        self._commit(patient, phone, f"visit:{key}", decide)
+
+    def agree(self, phone: str, key: str, consents: tuple[Consent, ...], zip_code: str = "") -> None:
+        """Somebody else recorded what a patient agreed to or refused (a form, a file, staff): once per *key*."""
+
+        def decide(record: Record, now: float) -> tuple[Turn, bytes]:
+            kept = record.consents
+            for one in consents:
+                kept = with_consent(kept, one)
+            event = {"at": now, "in": "consent", "consents": [list(astuple(one)) for one in consents]}
+            return self._bare(record.but(consents=kept, zip_code=zip_code or record.zip_code), (), event), b"agreed"
+
+        self._commit(self.patient_id(phone), phone, f"agree:{key}", decide)
+
     def asked_for(self, patient: str, effect_id: str, body: dict[str, Any]) -> Outgoing:
         """The one text that a caller asked for during the call: their key press is the consent for it."""
 
@@ -271,7 +293,7 @@ class Conversation:
             if opted_out:
                 dropped = tuple(record.planned.values())
                 record = replace(record, opted_out=True, planned={})
-            event = {"at": now, "in": "note", "why": why, "tasks": list(tasks)}
+            event = {"at": now, "in": "note", "why": why, "tasks": list(tasks), "opted_out": opted_out}
             return replace(self._bare(record, dropped, event), tasks=tasks), b"noted"
 
         self._commit(patient, phone, key, decide)

@@ -17,6 +17,8 @@ from zoneinfo import ZoneInfo
 import phonenumbers
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
+from bot.places import ZONES
+
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _DAYS = ("Mo", "Tu", "We", "Th", "Fr", "Sa", "Su")
 _SPAN = re.compile(r"(?P<first>[A-Z][a-z])(?:-(?P<last>[A-Z][a-z]))? (?P<opens>\d\d:\d\d)-(?P<closes>\d\d:\d\d)")
@@ -109,6 +111,22 @@ def _hours(value: str) -> str:
     return value
 
 
+def hours_by_state(text: str) -> dict[str, OpeningHours]:
+    """From ``TX Mo-Sa 09:00-20:00; Su 12:00-20:00 / FL Mo-Su 09:00-19:00``. Raises ValueError with what is wrong."""
+    found = {}
+    for part in filter(None, (part.strip() for part in text.split("/"))):
+        state, _, spans = part.partition(" ")
+        if state not in ZONES:
+            raise ValueError(f'"{state}" is no state such as TX')
+        found[state] = OpeningHours.parse(spans)
+    return found
+
+
+def _state_hours(value: str) -> str:
+    hours_by_state(value)
+    return value
+
+
 def _voice(value: str) -> str:
     if not re.fullmatch(r"(?:Polly|Google)\.[A-Za-z0-9-]+", value):
         raise ValueError("must be a Twilio voice such as Polly.Joanna-Neural")
@@ -167,3 +185,4 @@ SecretKeys = Annotated[Secrets, AfterValidator(_secret_keys)]
 PublicAddress = Annotated[str, AfterValidator(_public_address)]
 Zone = Annotated[str, AfterValidator(_zone)]
 Hours = Annotated[str, AfterValidator(_hours)]
+StateHours = Annotated[str, AfterValidator(_state_hours)]

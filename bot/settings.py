@@ -31,10 +31,12 @@ from bot.setting_shapes import (
     SecretKeys,
     Secrets,
     SpeechLanguage,
+    StateHours,
     StoreAddress,
     TimeOfDay,
     Voice,
     Zone,
+    hours_by_state,
     key_bytes,
 )
 
@@ -99,6 +101,9 @@ class Settings(BaseSettings):
     booking_url_pt: Address = _setting("Booking page for physical therapy", "", shown="required")
     quiet_start: TimeOfDay = _setting("No follow-up or outreach from this time, patient's time", time(20, 0))
     quiet_end: TimeOfDay = _setting("... until this time", time(9, 0))
+    state_hours: StateHours = _setting(
+        "Stricter hours of states, such as: TX Mo-Sa 09:00-20:00; Su 12:00-20:00 / FL Mo-Su 09:00-19:00", ""
+    )
     allowed_regions: Regions = _setting("Countries that are written to or called", ("US", "PR"))
     daily_spend_limit: float = _setting(
         "What texts and calls of the program's own may cost in one clinic day, in your Twilio currency; 0: no limit",
@@ -217,6 +222,11 @@ class Settings(BaseSettings):
                 "BUCKETS: 1 would keep every patient on one server of the cluster; set 64 before the first patient "
                 "(it is fixed for the life of the data)",
             )
+
+    @property
+    def hours_by_state(self) -> dict[str, OpeningHours]:
+        """`state_hours`, parsed: state -> its stricter hours."""
+        return hours_by_state(self.state_hours)
 
     @property
     def hours(self) -> OpeningHours:

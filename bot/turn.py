@@ -102,4 +102,5 @@ class Clinic:
     is_open: Callable[[float], bool] = lambda now: True
     voicemail: bool = False
     may_text: Callable[[str], bool] = lambda phone: True
+    zone: str = "America/Chicago"
     hints: Callable[[Expects, str], tuple[str, ...]] = lambda expects, language: ()

@@ -7,19 +7,19 @@ import secrets
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 import phonenumbers
 from flask import Flask
-from phonenumbers.timezone import time_zones_for_number
 
 from bot.catalog import make_clinic
-from bot.consent import hours_for
+from bot.consent import Hours, hours_for
 from bot.console.desk import Desk
 from bot.conversation import Conversation
+from bot.places import state_of, zones_of
 from bot.regions import is_allowed
 from bot.reports import Reports
 from bot.sandbox.clock import clock_in
@@ -35,8 +35,6 @@ from bot.web import create_app
 from bot.web.answers import Answers
 from bot.web.limits import Texts
 from bot.web.shelter import Shelter
-
-MOST_ZONES = 8  # the four of the mainland and a few more; a toll-free number lists dozens and says nothing
 
 
 @dataclass(frozen=True)
@@ -114,6 +112,7 @@ def put_together(settings: Settings, state_url: str, store: Store, now: Callable
         opt_out_mode=settings.opt_out_mode,
         voicemail=settings.voicemail,
         may_text=lambda phone: is_allowed(phone, settings.allowed_regions),
+        zone=settings.clinic_timezone,
         is_open=lambda at: settings.hours.is_open(datetime.fromtimestamp(at, zone)),
     )
     conversation = Conversation(
@@ -121,13 +120,24 @@ def put_together(settings: Settings, state_url: str, store: Store, now: Callable
         store,
         store.cipher.patient_id,
         now=now,
-        hours=lambda phone: hours_for(
-            zones_of(phone), settings.clinic_timezone, settings.quiet_end.isoformat(), settings.quiet_start.isoformat()
-        ),
+        hours=_hours(settings),
         render=Answers(settings).render,
         booking={"pmr": settings.booking_url_pmr, "pt": settings.booking_url_pt},
     )
     return App(settings, state_url, store, conversation, now)
+
+
+def _hours(settings: Settings) -> Callable[[str], Hours]:
+    """When a patient may be written to, by ZIP code or number: everyone's hours, and the stricter ones of a state."""
+    start, end = settings.quiet_end.isoformat(), settings.quiet_start.isoformat()
+    stricter = settings.hours_by_state
+
+    def hours(whereabouts: str) -> Hours:
+        found = hours_for(zones_of(whereabouts), settings.clinic_timezone, start, end)
+        state = state_of(whereabouts) if stricter else None
+        return replace(found, stricter=stricter[state].is_open) if state in stricter else found
+
+    return hours
 
 
 def make_web_app(settings: Settings) -> Flask:
@@ -170,13 +180,3 @@ def local_form(phone: str) -> str:
     if parsed.country_code == 1:
         return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.NATIONAL)
     return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.INTERNATIONAL)
-
-
-def zones_of(phone: str) -> tuple[str, ...]:
-    """Every time zone a number can be in; () when it tells nothing (toll-free, unknown): the clinic's counts then."""
-    try:
-        zones = time_zones_for_number(phonenumbers.parse(phone))
-    except phonenumbers.NumberParseException:
-        return ()
-    known = tuple(zone for zone in zones if zone in available_timezones())
-    return known if len(known) <= MOST_ZONES else ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import astuple
 from typing import Any
 
 from bot import engine, prompts
@@ -12,6 +13,7 @@ from bot.flow.load import base_hash
 from bot.record import Consent, Record
 from bot.tasks import TASKS
 from bot.turn import Clinic, Later
+from bot.visits import due_of, spoken
 
 KEPT_CONSENTS = 40  # the newest of a record; the log keeps all of them
 
@@ -19,15 +21,6 @@ KEPT_CONSENTS = 40  # the newest of a record; the log keeps all of them
 def with_consent(kept: tuple[Consent, ...], new: Consent) -> tuple[Consent, ...]:
     """*kept* with *new* at its end; the oldest go when there are too many."""
     return (*kept[1 - KEPT_CONSENTS :], new)
-
-
-def due_of(one: model.FollowUp, visit_at: float, now: float) -> float | None:
-    """When a follow-up that is planned *now* is due (epoch seconds); None when it needs a visit and none is known."""
-    if one.before is not None:
-        due = visit_at - model.minutes(one.before) * 60
-        return due if visit_at > now and due > now else None
-    start = visit_at if one.clock == "visit" and visit_at > now else now
-    return start + model.minutes(one.after or "PT0M") * 60
 
 
 class Work:
@@ -38,7 +31,7 @@ class Work:
         self.later: list[Later] = []
         self.tasks: list[str] = []
         self.links: list[tuple[str, str]] = []
-        self.values: dict[str, str] = {}
+        self.values = spoken(record.visit_at, clinic.zone, step.session.language)
         self.dropped: list[str] = []
         self.notes: dict[str, Any] = {}
         self._drop("silence", "late")  # this turn's own answer takes the place of one that was still to be sent
@@ -90,6 +83,7 @@ class Work:
         source = f"{session.channel} answer in {session.flow} {session.flow_hash}"
         consent = Consent(purpose, granted, self.now, source, self._shown(), "text")
         self.record = self.record.but(consents=with_consent(self.record.consents, consent))
+        self.notes.setdefault("consents", []).append(list(astuple(consent)))
 
     def _shown(self) -> str:
         """The wording that was shown: key, language, hash."""

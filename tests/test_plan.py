@@ -13,7 +13,7 @@ import pytest
 from bot.catalog import make_clinic
 from bot.consent import hours_for
 from bot.conversation import Conversation, Outgoing
-from bot.record import Record, from_bytes
+from bot.record import Consent, Record, from_bytes, to_bytes
 from bot.store.memory import MemoryStore
 
 PHONE = "+17135550142"
@@ -223,3 +223,123 @@ def test_scores_rise_by_the_mean_and_only_when_complete() -> None:
     partial = Work(clinic, "p", Record(PHONE), Step(session.but(answers={"peg_p": 9, "peg_e": "unclear"})), 0.0)
     partial._do_score("peg")
     assert partial.record.scores == {}
+
+
+# -- visits ----------------------------------------------------------------------------------------------------------
+
+VISITS = (Consent("visits", True, 1.0, "booking form", "v1", "text", "patient"),)
+
+
+def booked(weeks: Weeks, days: float, *, consent: bool = True) -> None:
+    """A visit, *days* after Monday noon; the patient agreed to reminders in the booking form."""
+    if consent:
+        weeks.conversation.agree(PHONE, "form", VISITS)
+    weeks.conversation.visit(PHONE, f"b{days}", "booked", MONDAY + days * DAY)
+
+
+def test_a_reminder_comes_two_days_before_and_again_only_without_an_answer(weeks: Weeks) -> None:
+    """1 keeps it and takes back the second; the day and hour are the clinic's."""
+    weeks.say(*TO_PMR, "yes")
+    booked(weeks, 10)
+    (reminder,) = weeks.until(8.5)[-1:]
+    assert "You have a visit Thu, Dec 4 at 12:00 PM. Reply 1 to keep it" in reminder
+    assert "See you Thu, Dec 4 at 12:00 PM" in weeks.say("1")
+    assert weeks.until(9.9) == []
+    assert ["How did your visit go" in text for text in weeks.until(11.5)] == [True]
+
+
+def test_no_answer_to_the_reminders_is_a_task_and_releases_nothing(weeks: Weeks) -> None:
+    """Two texts, then a person."""
+    booked(weeks, 10)
+    assert len(weeks.until(9.9)) == 2
+    assert weeks.tasks() == ["no_reply", "no_reply"]
+    assert "released" not in weeks.record.facts
+
+
+@pytest.mark.parametrize(("said", "released"), [("3", True), ("I can't come", True), ("2", False)])
+def test_only_who_cannot_come_gives_the_visit_up(weeks: Weeks, said: str, released: bool) -> None:
+    """Change and give up both make a task and offer a new time."""
+    booked(weeks, 10)
+    weeks.until(8.5)
+    assert "Pick a new time: https://" in weeks.say(said)
+    assert weeks.tasks() == ["visit_change"]
+    assert ("released" in weeks.record.facts) is released
+
+
+def test_a_booking_moves_the_clock_and_stops_the_nudges(weeks: Weeks) -> None:
+    """F1 and F3 go; PEG counts from the visit; a cancelled visit takes its reminders back."""
+    weeks.say(*TO_PMR, "yes")
+    booked(weeks, 10)
+    plan = {one.name: one for one in weeks.conversation.upcoming("p")}
+    assert set(plan) == {"F2", "F4", "F5", "F6", "F7", "F8"}
+    assert plan["F4"].at is not None
+    assert MONDAY + 24 * DAY <= plan["F4"].at < MONDAY + 25 * DAY
+    weeks.conversation.visit(PHONE, "gone", "cancelled")
+    assert {"F6", "F7", "F8"}.isdisjoint(weeks.record.planned)
+
+
+def test_a_missed_visit_gets_a_new_link_once(weeks: Weeks) -> None:
+    """Two hours later; 1 gives the link."""
+    booked(weeks, 0.1)
+    weeks.clock.append(MONDAY + 0.15 * DAY)
+    weeks.conversation.visit(PHONE, "missed", "missed")
+    (text,) = weeks.until(0.3)
+    assert "We missed you" in text
+    assert "Pick a time: https://" in weeks.say("1")
+    assert weeks.until(5) == []
+
+
+def test_without_consent_to_reminders_none_is_sent_and_the_plan_says_why(weeks: Weeks) -> None:
+    """Agreeing to check-ins is not agreeing to reminders."""
+    weeks.say(*TO_PMR, "yes")
+    booked(weeks, 10, consent=False)
+    plan = {one.name: one for one in weeks.conversation.upcoming("p")}
+    assert (plan["F6"].at, plan["F6"].why) == (None, "no consent")
+    assert not [text for text in weeks.until(9.9) if "You have a visit" in text]
+
+
+def test_feeling_worse_after_the_visit_asks_the_screens(weeks: Weeks) -> None:
+    """I25 for the visit check-in."""
+    weeks.say(*TO_PMR, "yes")
+    booked(weeks, 2)
+    weeks.until(1.5)
+    weeks.say("1")
+    assert "How did your visit go" in weeks.until(3.2)[-1]  # due a moment before the check-in, which waits
+    assert "ANY of these now?" in weeks.say("3")
+
+
+# -- outreach --------------------------------------------------------------------------------------------------------
+
+
+def outreach(weeks: Weeks, **answers: str) -> str:
+    """Staff begin it, as a campaign does: consent recorded by a file, an effect that names the flow."""
+    consents = (Consent("outreach", True, 1.0, "file", "form 2", "any", "nurse"),)
+    weeks.conversation.agree(PHONE, f"file{next(weeks.ids)}", consents)
+    name = f"e{next(weeks.ids)}"
+    record = weeks.record
+    _, version = weeks.store.records["p"]
+    weeks.store.records["p"] = (to_bytes(record.but(planned={**record.planned, "campaign": name})), version)
+    body = {"n": "campaign", "w": "outreach", "needs": "outreach", "a": answers}
+    return weeks.conversation.follow_up("p", name, body).body or ""
+
+
+def test_outreach_asks_the_screens_the_flags_the_pain_and_the_plan(weeks: Weeks) -> None:
+    """After surgery and after an injury the first line differs, and never names a body part."""
+    assert "after your procedure" in outreach(weeks, cause="surgery")
+    assert "ANY of these now?" in weeks.say("yes")
+    assert "Any of these since you left" in weeks.say("no")
+    assert "How bad is your pain now?" in weeks.say("no")
+    assert "home plan" in weeks.say("5")
+    assert "care team will see this" in weeks.say("yes")
+    assert weeks.record.scores == {"pain": (5, 5)}
+    weeks.until(8)
+    assert "after your care" in outreach(weeks, cause="injury")
+    weeks.say("yes", "no", "no", "8", "no")
+    assert weeks.tasks() == ["score", "no_plan"]
+
+
+@pytest.mark.parametrize(("said", "words"), [(("yes",), "EMERGENCY"), (("no", "yes"), "checked TODAY")])
+def test_a_sign_in_outreach_is_an_emergency_or_urgent(weeks: Weeks, said: tuple[str, ...], words: str) -> None:
+    """Screen A is 911, a flag after surgery is today."""
+    outreach(weeks, cause="surgery")
+    assert words in weeks.say("yes", *said)

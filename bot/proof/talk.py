@@ -15,7 +15,7 @@ LONGEST = {
     "clinic": "CLS Health",
     "phone": "(713) 555-0100",
     "link": "https://visit.clshealth.example/l/7HqZk2mWx9Lr4TbV8cYd1A",
-    "day": "Wednesday, September 30",
+    "day": "Wed, Sep 30",
     "time": "10:30 AM",
     "surg": "surgery",
     "a": "1",

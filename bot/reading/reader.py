@@ -12,6 +12,13 @@ from bot.reading.utterance import Utterance
 from bot.reading.words import Words
 
 ONE_OR_TWO = ("1", "one", "uno", "2", "two", "dos")
+# Commands that are an answer where the question offers just that.
+BOTH = {
+    "schedule": ("schedule", "link"),
+    "help": ("help", "need_help"),
+    "cancel_appt": ("cant_come",),
+    "change_appt": ("change",),
+}
 OPT_IN = frozenset({("start",), ("unstop",)})
 
 
@@ -47,7 +54,7 @@ def _rest(heard: Utterance, expects: Expects | None, channel: Channel, mentions:
     language = (name or "").removeprefix("language_")
     if expects and language != name and language in expects.options:
         return Reading("answer", language, "names the language", mentions=mentions)
-    plain = name in ("human", "schedule", "help", "start", "back", "repeat", None) or info
+    plain = name in ("human", "schedule", "help", "cancel_appt", "change_appt", "start", "back", "repeat", None) or info
     if expects and value != UNCLEAR and plain and _answers_first(expects, name, heard):
         return Reading("answer", value, why, mentions=mentions)
     if name is not None and not info:
@@ -67,8 +74,7 @@ def _answers_first(expects: Expects, name: str | None, heard: Utterance) -> bool
     """A valid answer beats an info word; a command beats an answer, but for the words that are both."""
     if name is None or name.startswith("info_"):
         return not (expects.strictness == "consent" and signals.is_child(heard))
-    asked_for = {"schedule": ("schedule", "link"), "help": ("help", "need_help")}.get(name, ())
-    return expects.type == "choice" and any(option in expects.options for option in asked_for)
+    return expects.type == "choice" and any(option in expects.options for option in BOTH.get(name, ()))
 
 
 def read_answer(heard: Utterance, expects: Expects, channel: Channel) -> tuple[str | int, str, tuple[str, ...]]:
