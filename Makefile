@@ -5,7 +5,10 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q install --require-hashes
 WORKERS ?= 2
 
-.PHONY: run test lint lock reading-report schema clean
+bench: $(VENV)/.dev  ## about ten minutes; PARTS="inprocess http" runs only those
+	$(BIN)/python -m tests.bench $(PARTS)
+
+.PHONY: bench run test lint lock reading-report schema clean
 
 run: $(VENV)/.run
 	@exec $(BIN)/python -m bot run

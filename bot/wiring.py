@@ -17,7 +17,6 @@ from flask import Flask
 
 from bot.catalog import make_clinic
 from bot.consent import Hours, hours_for
-from bot.console.desk import Desk
 from bot.conversation import Conversation
 from bot.places import state_of, zones_of
 from bot.regions import is_allowed
@@ -155,8 +154,11 @@ def urgent_in(app: App) -> Callable[[str], bool]:
     return lambda said: any(read(said, None, one, "sms").kind in ("emergency", "opt_out") for one in ("en", "es"))
 
 
-def make_console_desk(settings: Settings) -> Desk:
-    """The console process's desk; what staff do and see is in the audit trail before they are answered."""
+def make_console_desk(settings: Settings) -> Any:
+    """The console process's desk; what staff do and see is in the audit trail before they are answered. Only here is its
+    room imported: passwords and codes have no place in the web process."""
+    from bot.console.desk import Desk
+
     app = build(settings)
     trail = Audit(app.store.client, app.store.cipher, settings.data_dir)
 

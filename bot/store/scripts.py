@@ -34,7 +34,7 @@ for _ = 1, tonumber(take()) do
   end
 end
 for _ = 1, tonumber(take()) do redis.call('SET', tag .. 'l:' .. take(), take(), 'EX', take()) end
-return {'ok'}
+return {ok='ok'}
 """
 
 CLAIM = """

@@ -107,13 +107,11 @@ class Store:
     ) -> Committed:
         """Everything of one turn, or nothing. One command."""
         tag, seal = self.tag(self.bucket(patient)), self.cipher.seal
+        answer_key = f"{tag}a:{patient}:{_short(key)}"
         names = [
             f"{tag}p:{patient}",
-            f"{tag}a:{patient}:{_short(key)}",
-            f"{tag}due",
-            f"{tag}v:{patient}",
-            f"{tag}tasks",
-            f"{tag}recent",
+            answer_key,
+            *(f"{tag}{one}" for one in ("due", f"v:{patient}", "tasks", "recent")),
         ]
         number, _, chain = version.partition("|")
         entries, link = [], bytes.fromhex(chain)
@@ -143,8 +141,9 @@ class Store:
             sealed = seal(f"{tag}l:{name}", json.dumps([one.patient, one.visit, one.at]).encode())
             body += [name, sealed, LINK_SECONDS]
         result = self._commit(keys=names, args=body)
-        status = result[0].decode()
-        return Committed(status, self.cipher.open(names[1], result[1]) if status == "seen" else None)
+        if result == b"ok":
+            return Committed("ok", None)
+        return Committed("seen", self.cipher.open(answer_key, result[1])) if result[1:] else Committed("conflict", None)
 
     # -- due effects --
 

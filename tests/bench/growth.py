@@ -1,0 +1,163 @@
+"""What grows with what is stored: the cost of a turn and of a claim, bytes per idle session and per planned effect."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from redis import Redis
+from rq import Queue
+from rq.serializers import JSONSerializer
+
+from bot.store import Effect
+from bot.store.cipher import Cipher
+from bot.store.client import connect
+from bot.store.embedded import EmbeddedServer
+from bot.store.store import Store
+from tests.bench import doors
+
+PIPELINE = 5_000
+
+
+def turns(folder: Path, sizes: tuple[int, ...], blocks: int = 12) -> dict[str, Any]:
+    """A turn's wall and CPU (us) with few and with many sessions stored, block by block on one server each."""
+    servers, apps, phones = {}, {}, dict.fromkeys(sizes, 30_000_000)
+    try:
+        for size in sizes:
+            servers[size] = EmbeddedServer(folder / str(size), fsync="no")
+            servers[size].start()
+            apps[size] = doors.ours(servers[size].url, folder / str(size))
+            fill_sessions(connect(servers[size].url, role="worker"), size)
+        wall: dict[int, list[float]] = {size: [] for size in sizes}
+        for block in range(blocks + 1):
+            for size in sizes:
+                phones[size] += 20
+                batch = [
+                    doors.text(number, said, phones[size] + at)
+                    for at in range(20)
+                    for number, said in enumerate(doors.WALK)
+                ]
+                began = time.perf_counter()
+                for posted in batch:
+                    doors.call(apps[size], posted)
+                if block:
+                    wall[size].append((time.perf_counter() - began) / len(batch) * 1e6)
+        few = wall[sizes[0]]
+        return {
+            str(size): {
+                "wall_us": round(statistics.median(took), 1),
+                "ratio": round(statistics.median(one / zero for one, zero in zip(took, few, strict=True)), 3),
+            }
+            for size, took in wall.items()
+        }
+    finally:
+        for server in servers.values():
+            server.stop()
+
+
+def fill_sessions(client: Redis, count: int) -> None:
+    """*count* idle sessions of the size of a real one, with index and timer."""
+    for start in range(0, count, PIPELINE):
+        pipe = client.pipeline(transaction=False)
+        for number in range(start, min(count, start + PIPELINE)):
+            name = f"filled-{number:015d}"
+            pipe.set(f"{{b0}}p:{name}", b"11|" + b"0" * 32 + b"|" + b"x" * 520)
+            pipe.zadd("{b0}recent", {name: 1.7e9 + number})
+            pipe.zadd("{b0}due", {f"0-{number:016d}": 4e9 + number})
+        pipe.execute()
+
+
+def idle_session(folder: Path, patients: int = 2_000) -> dict[str, float]:
+    """Bytes of one finished walk by real turns: record, index, timer; the log and the stored answers (48 h) apart."""
+    server = EmbeddedServer(folder / "idle", fsync="no")
+    server.start()
+    try:
+        client: Any = connect(server.url, role="worker")
+        app = doors.ours(server.url, folder / "idle")
+        doors.call(app, doors.text(0, "hi", 39_999_999))
+        before = client.info("memory")["used_memory"]
+        for phone in range(40_000_000, 40_000_000 + patients):
+            for number, said in enumerate((*doors.WALK[:-1], "no")):  # a planned follow-up is measured by itself
+                doors.call(app, doors.text(number, said, phone))
+        whole = client.info("memory")["used_memory"] - before
+        for kind in ("a", "v"):
+            for name in client.scan_iter(f"{{b0}}{kind}:*", count=1000):
+                client.delete(name)
+        bare = client.info("memory")["used_memory"] - before
+        return {"idle_session_bytes": round(bare / patients), "with_log_and_answers_bytes": round(whole / patients)}
+    finally:
+        server.stop()
+
+
+def planned_effect(client: Any, count: int = 10_000) -> dict[str, float]:
+    """Bytes of a planned follow-up in the ledger, and of the same as an ``enqueue_in`` job."""
+    from datetime import timedelta
+
+    client.flushall(asynchronous=False)
+    store = Store(client, Cipher([b"k" * 32]))
+    before = client.info("memory")["used_memory"]
+    version = "0|"
+    body = b'{"p": "PBezAviPeGIauCGdcdh_5A", "s": "ec012zS1JQP0", "n": "F1", "f": "triage"}'
+    for batch in range(count // 100):
+        effects = [Effect(store.new_effect_id("p"), "follow_up", 4e9 + at, body) for at in range(100)]
+        store.commit("p", f"{batch}", version, record=b"", answer=b"", effects=effects, now=0.0)
+        version = store.load("p", "-").version
+    for name in client.scan_iter("{b0}a:*"):
+        client.delete(name)
+    ours = (client.info("memory")["used_memory"] - before) / count
+    client.flushall(asynchronous=False)
+    before = client.info("memory")["used_memory"]
+    queue = Queue("bench", connection=client, serializer=JSONSerializer)
+    for _ in range(count // 5):
+        queue.enqueue_in(
+            timedelta(days=1), "workers.executor.drain", "PBezAviPeGIauCGdcdh_5A", "ec012zS1JQP0", "F1", "triage",
+            description="a due effect", result_ttl=0, failure_ttl=3600,
+        )  # fmt: skip
+    theirs = (client.info("memory")["used_memory"] - before) / (count // 5)
+    client.flushall(asynchronous=False)
+    return {"effect_bytes": round(ours), "enqueue_in_bytes": round(theirs), "ratio": round(ours / theirs, 3)}
+
+
+def due(client: Any, sizes: tuple[int, ...], blocks: int = 30) -> dict[str, Any]:
+    """Committing an effect and claiming twenty (us) while so many others are planned."""
+    found = {}
+    for size in sizes:
+        client.flushall(asynchronous=False)
+        store = Store(client, Cipher([b"k" * 32]))
+        for start in range(0, size, PIPELINE):
+            pipe = client.pipeline(transaction=False)
+            for number in range(start, min(size, start + PIPELINE)):
+                pipe.hset(f"{{b0}}e:0-f{number}", mapping={"k": "follow_up", "d": b"x" * 110})
+                pipe.zadd("{b0}due", {f"0-f{number}": 4e9 + number})
+            pipe.execute()
+        found[str(size)] = {
+            "commit_us": _timed(_commit, store, blocks),
+            "claim_us": _timed(_claim, store, blocks),
+        }
+    client.flushall(asynchronous=False)
+    return found
+
+
+def _timed(act: Callable[[Store], None], store: Store, blocks: int) -> float:
+    act(store)
+    took = []
+    for _ in range(blocks):
+        began = time.perf_counter()
+        act(store)
+        took.append((time.perf_counter() - began) * 1e6)
+    return round(statistics.median(took) / 20, 1)
+
+
+def _commit(store: Store) -> None:
+    for _ in range(20):
+        patient = store.new_token("p")
+        effects = [Effect(store.new_effect_id(patient), "follow_up", 1.0, b"{}")]
+        store.commit(patient, "k", "0|", record=b"r", answer=b"a", effects=effects, now=0.0)
+
+
+def _claim(store: Store) -> None:
+    _commit(store)
+    store.claim(0, 2.0, 20)

@@ -1,0 +1,76 @@
+"""What a webhook may cost, in figures that no noise of the machine moves; and one ratio with a generous limit."""
+
+from __future__ import annotations
+
+import itertools
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from bot.store import wire
+from bot.store.embedded import EmbeddedServer
+from tests.bench import doors, inprocess
+
+RECORDED_RATIO = 0.62  # of the floor, `python -m tests.bench inprocess`; the gate is at 0.8 of it
+WIRE_BYTES = 2_600  # of commands, for one turn of an ordinary walk (2,140 when this was written)
+
+
+def commands(client: Redis) -> dict[str, int]:
+    stats: Any = client.info("commandstats")
+    ours = {name.removeprefix("cmdstat_"): int(one["calls"]) for name, one in stats.items()}
+    return {name: calls for name, calls in ours.items() if name.partition("|")[0] not in ("info", "config")}
+
+
+def test_a_webhook_costs_two_commands_a_repeated_one_one_and_a_forged_one_none(
+    server: EmbeddedServer, redis_client: Redis, tmp_path: Path
+) -> None:
+    """Counted by the server, through the whole web application. What a script does inside is not another trip."""
+    app = doors.ours(server.url, tmp_path)
+    first, second = itertools.islice(doors.texts(50_000_000), 2)
+    doors.call(app, first)
+    forged = doors.Posted(second.path, second.body, "A" * 27 + "=")
+    for posted, status, trips in ((second, "200", 2), (second, "200", 1), (forged, "403", 0)):
+        redis_client.config_resetstat()
+        assert doors.call(app, posted)[0].startswith(status)
+        seen = commands(redis_client)
+        assert sum(seen.get(name, 0) for name in ("evalsha", "eval", "mget")) == trips
+        assert trips == 2 or set(seen) <= {"mget"}
+
+
+def test_a_turn_sends_few_bytes_to_the_store(
+    server: EmbeddedServer, redis_client: Redis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A turn that begins to carry its history along would show here first."""
+    sent: list[int] = []
+    packed = wire._packed
+    app = doors.ours(server.url, tmp_path)
+
+    def counted(command: tuple[Any, ...]) -> list[bytes]:
+        parts = packed(command)
+        sent.append(sum(map(len, parts)))
+        return parts
+
+    monkeypatch.setattr(wire, "_packed", counted)
+    for posted in itertools.islice(doors.texts(51_000_000), len(doors.WALK)):
+        doors.call(app, posted)
+    assert sum(sent) / len(doors.WALK) < WIRE_BYTES
+
+
+def test_the_web_process_imports_no_carrier_no_worker_and_no_console_pages() -> None:
+    """twilio.rest alone is 0.65 s and 38 MB."""
+    code = "import sys, bot.web.serve, bot.wiring; print(*sorted(sys.modules))"
+    loaded = set(
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    )
+    unwanted = {"twilio.rest", "rq", "requests", "workers", "phonenumbers.geocoder", "bot.carrier", "argon2", "pyotp"}
+    assert not loaded & unwanted, loaded & unwanted
+
+
+def test_a_turn_stays_near_the_floor(server: EmbeddedServer, redis_client: Redis, tmp_path: Path) -> None:
+    """In process, CPU, interleaved with the floor: fails only when a turn became a quarter dearer than recorded."""
+    found = inprocess.compare(server.url, tmp_path, blocks=5)
+    assert found["ours"]["cpu_ratio"] > 0.8 * RECORDED_RATIO, found
