@@ -101,10 +101,10 @@ def may_still_send(
         return Verdict(False, "opted out since")
     if not call and "landline" in record.facts:
         return Verdict(False, "a landline takes no texts")
+    if record.owner and "by" not in told:
+        return Verdict(False, "a person has taken over since")
     if kind == "text" and told.get("n") != "late":
         return Verdict(True, "asked for")
-    if kind != "text" and record.owner:
-        return Verdict(False, "a person has taken over since")
     if kind == "silence" and (record.session is None or record.session.turn != told["t"] + 1):
         return Verdict(False, "the patient has moved on")
     if not told.get("safety") and not hours.open(now):

@@ -187,7 +187,7 @@ class Conversation:
             found = take(self.clinic, patient, record, Input("sms", event="silence"), now)
             text = found.heard.text if verdict.go and session.channel == "sms" else None
             out[:] = [Outgoing(record.phone, text, verdict.why)]
-            return found, _note(out[0])
+            return replace(found, event={**found.event, "fx": effect_id}), _note(out[0])
 
         return self._outgoing(patient, effect_id, decide)
 
@@ -199,7 +199,8 @@ class Conversation:
             found = plan.send(self.clinic, patient, record, due, self.hours(record.whereabouts), now)
             if found.turn is None:
                 raise _PutOffError(Verdict(False, found.why, found.later))
-            return found.turn, _note(Outgoing(found.phone, found.text, found.why, call=found.call))
+            turn = replace(found.turn, event={**found.turn.event, "fx": effect_id})
+            return turn, _note(Outgoing(found.phone, found.text, found.why, call=found.call))
 
         return self._outgoing(patient, effect_id, decide)
 
@@ -238,10 +239,12 @@ class Conversation:
         """The one text that a caller asked for during the call: their key press is the consent for it."""
 
         def decide(record: Record, now: float) -> tuple[Turn, bytes]:
-            why = "opted out" if record.opted_out else "a landline takes no texts" if "landline" in record.facts else ""
+            taken = "a person has taken over" if record.owner and "by" not in body else ""
+            why = "opted out" if record.opted_out else taken
+            why = why or ("a landline takes no texts" if "landline" in record.facts else "")
             allowed = not why and record.phone.startswith("+")
             out = Outgoing(record.phone, body["body"] if allowed else None, why or "asked for")
-            event = {"at": now, "in": "text", "says": [out.body], "why": out.why}
+            event = {"at": now, "in": "text", "says": [out.body], "why": out.why, "fx": effect_id}
             return self._bare(record, (), event), _note(out)
 
         return self._outgoing(patient, effect_id, decide)
@@ -302,11 +305,16 @@ class Conversation:
         """A text of *phone* was over a limit and was not read: a person looks. Once per key."""
         self.note(self.patient_id(phone), key, tasks=("flood",), why="over a limit", phone=phone)
 
-    def still(self, patient: str, kind: str, told: Mapping[str, Any], *, call: bool) -> Verdict:
-        """Whether a send that was decided earlier may still go out now."""
+    def still(self, patient: str, effect_id: str, kind: str, told: Mapping[str, Any], *, call: bool) -> Verdict:
+        """Whether what was decided may leave now; asked right before the carrier. The log says what was kept back."""
         loaded = self.store.load(patient, "")
         record = from_bytes(loaded.record) if loaded.record else Record("")
-        return may_still_send(record, kind, told, self.hours(record.phone), self.now(), call=call)
+        verdict = may_still_send(record, kind, told, self.hours(record.phone), self.now(), call=call)
+        if verdict.go or verdict.later is not None:
+            return verdict
+        event = {"in": "not_sent", "fx": effect_id, "why": verdict.why}
+        self._commit(patient, "", f"kept:{effect_id}", lambda at, now: (self._bare(at, (), {"at": now, **event}), b"kept"))
+        return verdict
 
     def staff_turn(self, patient: str, key: str, decide: Callable[[Record, float], tuple[Turn, bytes]]) -> bytes:
         """A commit by a member of staff (bot/takeover.py), stored under *key* like any turn."""

@@ -115,6 +115,12 @@ def look(loaded: Loaded, session: Session, *, first: tuple[str, ...] = ()) -> St
     return Step(session, first, end="hangup")
 
 
+def ask_again(loaded: Loaded, session: Session) -> Step:
+    """As look, and the open question waits anew: what was said meanwhile was no silence of the patient."""
+    step = look(loaded, session)
+    return step if session.ended else replace(step, effects=_timers(loaded, session))
+
+
 def resume(loaded: Loaded, session: Session, at: str) -> Step:
     """Somebody comes back after a while: asked again from the question *at* on, when the walk is past it."""
     if session.ended or session.outcome or at not in session.trail:

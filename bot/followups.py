@@ -84,15 +84,10 @@ def carry_out(office: Office, claim: Claim, begun: Begun) -> Result:
             return found
     if stop:
         return _held(office, stop)
-    if claim.attempt > 1:
-        verdict = office.conversation.still(patient, begun.kind, told, call=out.call)
-        if not verdict.go:
-            later = verdict.later
-            return Result("done", verdict.why) if later is None else Result("put_off", verdict.why, later, fresh=True)
     cost = office.call if out.call else office.segment * segments(out.body or "").count
     if not safety and not office.gate.affords(cost):
         return _held(office, office.gate.stopped())
-    return _send(office, claim, patient, out, cost)
+    return _send(office, claim, begun.kind, told, out, cost)
 
 
 def _outgoing(office: Office, patient: str, effect_id: str, kind: str, told: dict[str, Any]) -> Outgoing:
@@ -130,10 +125,16 @@ def _looked_up(office: Office, claim: Claim, begun: Begun, patient: str, out: Ou
     return None
 
 
-def _send(office: Office, claim: Claim, patient: str, out: Outgoing, cost: int) -> Result:
+def _send(office: Office, claim: Claim, kind: str, told: dict[str, Any], out: Outgoing, cost: int) -> Result:
+    patient = str(told["p"])
     tries = office.sends.mark(claim, patient, office.now())
     if not tries:
         return Result("lost", "claimed anew or cancelled")
+    # Asked last, at every attempt: a claim or a STOP may have come since it was decided.
+    verdict = office.conversation.still(patient, claim.id, kind, told, call=out.call)
+    if not verdict.go:
+        later = verdict.later
+        return Result("done", verdict.why) if later is None else Result("put_off", verdict.why, later, fresh=True)
     try:
         carrier = office.carrier
         sid = carrier.call(out.phone, claim.id) if out.call else carrier.text(out.phone, out.body or "", claim.id)

@@ -45,7 +45,7 @@ class Desk:
 
     follow_up = asked_for = tick
 
-    def still(self, patient: str, kind: str, told: Any, *, call: bool) -> Verdict:
+    def still(self, patient: str, effect_id: str, kind: str, told: Any, *, call: bool) -> Verdict:
         return Verdict(True, "still holds")
 
     def note(self, patient: str, key: str, **more: Any) -> None:
