@@ -184,6 +184,8 @@ class Conversation:
             verdict = may_answer_silence(record, self.hours(record.whereabouts), now)
             if verdict.later is not None:
                 raise _PutOffError(verdict)
+            # This very effect is not taken back by its own turn: the carrier may be busy, and then it is tried again.
+            record = record.but(planned={name: one for name, one in record.planned.items() if one != effect_id})
             found = take(self.clinic, patient, record, Input("sms", event="silence"), now)
             text = found.heard.text if verdict.go and session.channel == "sms" else None
             out[:] = [Outgoing(record.phone, text, verdict.why)]

@@ -73,7 +73,7 @@ class Clinic:
         self.hands = TakeOver(self.conversation)
         office = Office(
             self.conversation, self, lambda: self.at, keep_sender=store.keep_sender, sent=lambda *_: None,
-            seen=lambda _: None,
+            seen=lambda _: None, allowed=self.allowed,
         )  # fmt: skip
         self.worker = Executor(Between(store, self), office, lambda: self.at)  # type: ignore[arg-type]
         self.working = False
@@ -81,6 +81,11 @@ class Clinic:
     def record(self) -> Record:
         raw = self.store.load(self.patient, "-").record
         return from_bytes(raw) if raw else Record(PHONE)
+
+    def allowed(self, phone: str) -> bool:
+        """Between a worker's decision and its last question."""
+        self.go_on()
+        return True
 
     # -- the carrier --
 
@@ -220,9 +225,23 @@ def test_a_claim_between_the_decision_and_the_carrier_keeps_the_text_back(store:
 def test_a_text_that_the_carrier_put_off_does_not_go_out_after_a_claim(store: Store) -> None:
     """Busy now, tried again in a minute, and by then a nurse has the patient."""
     clinic = Clinic(store, [])
-    for move in ("hi", "later", "busy", "work", "claim0", "later", "work"):
+    for move in ("hi", "later", "busy", "work"):
         clinic.do(move)
+    clinic.do("claim0")
+    clinic.do("later")
+    clinic.work()
     assert clinic.left == []
+    assert [event["why"] for event in clinic.log() if event.get("in") == "not_sent"] == ["a person has taken over"]
+
+
+def test_a_nudge_that_the_carrier_put_off_is_sent_later(store: Store) -> None:
+    """Its own turn does not take it back."""
+    clinic = Clinic(store, [])
+    for move in ("hi", "later", "busy", "work"):
+        clinic.do(move)
+    clinic.at += 20
+    clinic.work()
+    assert len(clinic.left) == 1
 
 
 def test_handing_back_asks_the_same_question_again_and_silence_counts_from_there(store: Store) -> None:
