@@ -315,7 +315,9 @@ class Conversation:
         if verdict.go or verdict.later is not None:
             return verdict
         event = {"in": "not_sent", "fx": effect_id, "why": verdict.why}
-        self._commit(patient, "", f"kept:{effect_id}", lambda at, now: (self._bare(at, (), {"at": now, **event}), b"kept"))
+        self._commit(
+            patient, "", f"kept:{effect_id}", lambda at, now: (self._bare(at, (), {"at": now, **event}), b"kept")
+        )
         return verdict
 
     def staff_turn(self, patient: str, key: str, decide: Callable[[Record, float], tuple[Turn, bytes]]) -> bytes:

@@ -20,6 +20,7 @@ from bot.turn import Heard, Later, Turn
 from bot.wording import fold, safe_text
 from bot.work import Work
 
+STOPPED = "The patient wrote STOP, so no text may be sent. Call instead."
 NOT_YOURS = "You do not have this conversation any more."
 
 
@@ -62,8 +63,7 @@ class TakeOver:
             if record.owner != who:
                 return _bare(record, {}), Done(False, NOT_YOURS, record.owner)
             if record.opted_out:
-                why = "The patient wrote STOP, so no text may be sent. Call instead."
-                return _bare(record, {}), Done(False, why, who)
+                return _bare(record, {}), Done(False, STOPPED, who)
             event = {"at": now, "in": "staff", "by": who, "says": [text], "fx": effect}
             later = Later(effect, "text", now, {"body": text, "by": who})
             return replace(_bare(record, event), later=(later,)), Done(True, "", who)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bot.console.languages import FOLDER, catalogue
-from bot.takeover import NOT_YOURS
+from bot.takeover import NOT_YOURS, STOPPED
 from bot.tasks import TASKS
 
 ROOM = Path(__file__).parents[1] / "bot"
@@ -41,7 +41,7 @@ def of_code() -> Iterator[tuple[str, str]]:
 def said() -> dict[str, str]:
     """Sentence -> where it is said."""
     found = {kind.says: "tasks.py" for kind in TASKS.values()}
-    found[NOT_YOURS] = "takeover.py"
+    found |= dict.fromkeys((NOT_YOURS, STOPPED), "takeover.py")
     found.update({text: where for where, text in (*of_templates(), *of_code())})
     return found
 
