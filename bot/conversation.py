@@ -9,16 +9,15 @@ from __future__ import annotations
 import json
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import astuple, dataclass, replace
-from typing import Any, Protocol
+from typing import Any
 
 from bot import calls, late, plan, twiml, visits
 from bot.consent import Hours, Verdict, may_answer_silence, may_still_send
 from bot.decide import take
-from bot.record import Consent, Record, from_bytes, to_bytes
-from bot.store import Committed, Effect, LinkToken, Loaded, Task
-from bot.tasks import TASKS
+from bot.ledger import Ledger, written
+from bot.record import Consent, Record, from_bytes
 from bot.turn import Clinic, Door, Heard, Input, Turn
 from bot.work import with_consent
 
@@ -30,32 +29,6 @@ Render = Callable[[Heard], bytes]
 
 class BusyError(RuntimeError):
     """Too many turns of one patient at once; the door gives the safe static answer and the carrier may try again."""
-
-
-class Ledger(Protocol):
-    """What a turn needs of the store (bot/store, or bot/store/memory.py for chat and replay)."""
-
-    def load(self, patient: str, key: str) -> Loaded: ...
-
-    def commit(
-        self,
-        patient: str,
-        key: str,
-        version: str,
-        *,
-        record: bytes,
-        answer: bytes,
-        effects: Sequence[Effect] = (),
-        cancels: Sequence[str] = (),
-        events: Sequence[bytes] = (),
-        tasks: Sequence[Task] = (),
-        links: Sequence[LinkToken] = (),
-        now: float,
-    ) -> Committed: ...
-
-    def link(self, token: str) -> LinkToken | None: ...
-
-    def effect(self, effect_id: str) -> Effect | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -363,7 +336,7 @@ class Conversation:
             now = self.now()
             found, answer = decide(record, now)
             done = self.store.commit(
-                patient, key, loaded.version, now=now, answer=answer, **_written(patient, found, now)
+                patient, key, loaded.version, now=now, answer=answer, **written(patient, found, now)
             )
             if done.status == "ok":
                 return answer
@@ -383,28 +356,3 @@ class _PutOffError(Exception):
 
 def _note(out: Outgoing) -> bytes:
     return json.dumps({"phone": out.phone, "body": out.body, "why": out.why, "call": out.call}).encode()
-
-
-def _written(patient: str, found: Turn, now: float) -> dict[str, Any]:
-    """A turn in the store's terms."""
-    session = found.record.session.id if found.record.session else ""
-    return {
-        "record": to_bytes(found.record),
-        "effects": [
-            Effect(id=later.id, kind=later.kind, due=later.due, body=json.dumps({"p": patient, **later.body}).encode())
-            for later in found.later
-        ],
-        "cancels": list(found.dropped),
-        "events": [json.dumps(found.event, ensure_ascii=True).encode()] if found.event else [],
-        "tasks": [
-            Task(
-                id=f"{session or patient}.{found.heard.step or 0}.{now:.3f}.{kind}",
-                patient=patient,
-                kind=kind,
-                urgency=TASKS[kind].urgency,
-                at=now,
-            )
-            for kind in dict.fromkeys(found.tasks)
-        ],
-        "links": [LinkToken(token=token, patient=patient, visit=visit, at=now) for token, visit in found.links],
-    }

@@ -1,0 +1,63 @@
+"""A turn in the store's terms: what conversation.py needs of a store, and how a turn is written there. Decides nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from bot.record import to_bytes
+from bot.store import Committed, Effect, LinkToken, Loaded, Task
+from bot.tasks import TASKS
+from bot.turn import Turn
+
+
+class Ledger(Protocol):
+    """What a turn needs of the store (bot/store, or bot/store/memory.py for chat and replay)."""
+
+    def load(self, patient: str, key: str) -> Loaded: ...
+
+    def commit(
+        self,
+        patient: str,
+        key: str,
+        version: str,
+        *,
+        record: bytes,
+        answer: bytes,
+        effects: Sequence[Effect] = (),
+        cancels: Sequence[str] = (),
+        events: Sequence[bytes] = (),
+        tasks: Sequence[Task] = (),
+        links: Sequence[LinkToken] = (),
+        now: float,
+    ) -> Committed: ...
+
+    def link(self, token: str) -> LinkToken | None: ...
+
+    def effect(self, effect_id: str) -> Effect | None: ...
+
+
+def written(patient: str, found: Turn, now: float) -> dict[str, Any]:
+    """A turn in the store's terms."""
+    session = found.record.session.id if found.record.session else ""
+    return {
+        "record": to_bytes(found.record),
+        "effects": [
+            Effect(id=later.id, kind=later.kind, due=later.due, body=json.dumps({"p": patient, **later.body}).encode())
+            for later in found.later
+        ],
+        "cancels": list(found.dropped),
+        "events": [json.dumps(found.event, ensure_ascii=True).encode()] if found.event else [],
+        "tasks": [
+            Task(
+                id=f"{session or patient}.{found.heard.step or 0}.{now:.3f}.{kind}",
+                patient=patient,
+                kind=kind,
+                urgency=TASKS[kind].urgency,
+                at=now,
+            )
+            for kind in dict.fromkeys(found.tasks)
+        ],
+        "links": [LinkToken(token=token, patient=patient, visit=visit, at=now) for token, visit in found.links],
+    }
