@@ -113,10 +113,11 @@ def main() -> None:
     """Entry point."""
     from bot.audit import audit
     from bot.dead import dead
+    from bot.doctor import doctor
     from bot.keys import keys
     from bot.plan_command import consent, plan
     from bot.sending_command import sending
 
-    for group in (audit, consent, dead, keys, plan, sending):
+    for group in (audit, consent, dead, doctor, keys, plan, sending):
         cli.add_command(group)
     cli()

@@ -6,6 +6,7 @@ relays may run.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +19,7 @@ from bot.store.store import Store
 JOB = "workers.executor.drain"
 QUEUE = "due"
 DESCRIPTION = "drain due effects"
+SAY_SECONDS = 5.0  # how often a relay leaves a sign of life
 WAITING_LIMIT = 4  # jobs in the queue; more would only find nothing left to do
 
 
@@ -31,9 +33,11 @@ class Relay:
 
     def __init__(self, store: Store, queue_client: Redis, now: Callable[[], float]) -> None:
         self.store, self.now, self.queue = store, now, queue(queue_client)
+        self._said = float("-inf")
 
     def sweep(self) -> int:
         """How many jobs were submitted."""
+        self._say_so()
         waiting = self.queue.count
         submitted = 0
         for bucket in self.store.due_buckets(self.now()):
@@ -42,6 +46,11 @@ class Relay:
             self._submit(bucket)
             submitted += 1
         return submitted
+
+    def _say_so(self) -> None:
+        if time.monotonic() - self._said > SAY_SECONDS:
+            self.store.note_sweep(time.time())
+            self._said = time.monotonic()
 
     def _submit(self, bucket: int) -> Any:
         return self.queue.enqueue(

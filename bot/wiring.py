@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from zoneinfo import ZoneInfo
 
 import phonenumbers
@@ -30,10 +30,14 @@ from bot.store.embedded import EmbeddedServer
 from bot.store.sends import Sends
 from bot.store.spool import Spool
 from bot.store.store import Store, open_store
+from bot.vitals import vitals
 from bot.web import create_app
 from bot.web.answers import Answers
 from bot.web.limits import Texts
 from bot.web.shelter import Shelter
+
+if TYPE_CHECKING:
+    from bot.carrier import Carrier
 
 
 @dataclass(frozen=True)
@@ -48,24 +52,13 @@ class App:
 
     def office(self) -> Any:
         """What a worker's handlers need. Only here is the carrier imported: it costs half a second and 38 MB."""
-        from bot.carrier import Carrier
         from bot.followups import Office
 
         settings, store, now = self.settings, self.store, self.now
-        carrier = Carrier(
-            settings.twilio_account_sid,
-            settings.auth_tokens[0],
-            sender=settings.twilio_from,
-            status_url=f"{settings.public_url}/status",
-            call_url=f"{settings.public_url}/call",
-            call_status_url=f"{settings.public_url}/call-status",
-            service_sid=settings.twilio_messaging_service_sid,
-            base_url=settings.twilio_api_base,
-        )
         gate = Gate(store, now, limit=_millionths(settings.daily_spend_limit), zone=ZoneInfo(settings.clinic_timezone))
         return Office(
             self.conversation,
-            carrier,
+            carrier_of(settings),
             now,
             Sends(store),
             gate,
@@ -77,6 +70,22 @@ class App:
 
 def _millionths(amount: float) -> int:
     return round(amount * 1_000_000)
+
+
+def carrier_of(settings: Settings) -> Carrier:
+    """The door to Twilio. Only workers and commands go through it."""
+    from bot.carrier import Carrier
+
+    return Carrier(
+        settings.twilio_account_sid,
+        settings.auth_tokens[0],
+        sender=settings.twilio_from,
+        status_url=f"{settings.public_url}/status",
+        call_url=f"{settings.public_url}/call",
+        call_status_url=f"{settings.public_url}/call-status",
+        service_sid=settings.twilio_messaging_service_sid,
+        base_url=settings.twilio_api_base,
+    )
 
 
 def build(settings: Settings, *, role: Literal["web", "worker"] = "web") -> App:
@@ -145,7 +154,25 @@ def make_web_app(settings: Settings) -> Flask:
     shelter = make_shelter(app)
     shelter.keep_looking()
     texts = None if settings.sandbox else Texts(time.monotonic)
-    return create_app(settings, shelter, shelter, ready=shelter.well, urgent=urgent_in(app), texts=texts)
+    return create_app(
+        settings,
+        shelter,
+        shelter,
+        ready=shelter.well,
+        urgent=urgent_in(app),
+        texts=texts,
+        about=lambda: about_work(app),
+    )
+
+
+def about_work(app: App) -> str:
+    """Lines for a monitor: what waits, and whether a worker looks after it. No patient, no version."""
+    found = vitals(app.store, app.now(), time.time())
+    swept = "never" if found.swept is None else f"{found.swept:.0f} s ago"
+    return (
+        f"oldest overdue effect: {found.backlog:.0f} s\noverdue effects: {found.overdue}\n"
+        f"given up: {found.dead}\nopen tasks: {found.tasks}\nlast relay: {swept}\n"
+    )
 
 
 def urgent_in(app: App) -> Callable[[str], bool]:

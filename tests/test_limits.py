@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 
-from bot.followups import Office, carry_out
+from bot.conversation import Outgoing
+from bot.followups import carry_out
 from bot.regions import is_allowed
+from bot.store import Begun, Claim
 from bot.store.store import Store
 from bot.web import create_app
 from bot.web.limits import (
@@ -24,6 +27,7 @@ from bot.web.limits import (
     Texts,
 )
 from bot.wiring import App, make_shelter, put_together, urgent_in
+from tests.test_worker import Line, office
 from tests.web_fake import post, settings, text
 
 REGIONS = ("US", "PR")
@@ -132,25 +136,14 @@ def test_a_text_from_a_country_that_is_not_texted_is_a_task_and_never_an_answer(
     assert tasks(app) == ["alarm_abroad", "abroad"]
 
 
-def test_nothing_goes_out_to_a_country_that_is_not_texted() -> None:
+def test_nothing_goes_out_to_a_country_that_is_not_texted(store: Store) -> None:
     """Whatever was planned: the worker asks at the moment of sending."""
-    noted: list[Any] = []
-
-    class Talk:
-        def asked_for(self, *_: Any) -> Any:
-            from bot.conversation import Outgoing
-
-            return Outgoing("+18765550123", "hello", "asked for")
-
-        def note(self, *_: Any, **more: Any) -> None:
-            noted.append(more["tasks"])
-
-    office = Office(
-        Talk(), None, lambda: 1.0, lambda *_: None, lambda *_: None, lambda _: None,
-        allowed=lambda phone: is_allowed(phone, REGIONS),
-    )  # type: ignore[arg-type]  # fmt: skip
-    result = carry_out(office, "0-e", "text", b'{"p": "patient"}', attempt=1, redo=False)
-    assert (result.status, noted) == ("done", [("abroad",)])
+    line = Line()
+    made, desk = office(store, line, Outgoing("+18765550123", "hello", "asked for"))
+    made = replace(made, allowed=lambda phone: is_allowed(phone, REGIONS))
+    result = carry_out(made, Claim("0-e", 1), Begun("go", "text", b'{"p": "patient-one"}'))
+    assert (result.status, line.sent) == ("done", [])
+    assert [more["tasks"] for _, more in desk.notes] == [("abroad",)]
 
 
 # -- strangers --------------------------------------------------------------------------------------------------------

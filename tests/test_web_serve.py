@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -105,6 +105,47 @@ def test_two_hundred_half_sent_requests_delay_nobody(shared: int, half: bytes) -
     assert {status for status, _, _ in answers} == {200}
     assert statistics.median(took for _, took, _ in answers) < max(0.1, 10 * alone)
     assert max(took for _, took, _ in answers) < 1.0
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(120)
+def test_two_thousand_half_sent_requests_delay_nobody_and_are_dropped() -> None:
+    """Half headers and half bodies at once; some send a byte now and then. An honest webhook's median stays under 20 ms
+    and none takes a second; within 30 s all are gone."""
+    with running(2) as (_, port):
+        awake(port, 2)
+        began = time.monotonic()
+        strangers = []
+        for number in range(2000):
+            stranger = socket.create_connection(("127.0.0.1", port))
+            stranger.sendall(HALF_BODY if number % 2 else HEAD + b"X: ")
+            strangers.append(stranger)
+        honest(port, 999)  # the two thousand are let in before it
+        took = [honest(port, number)[1] for number in range(100)]
+        assert statistics.median(took) < 0.020
+        assert max(took) < 1.0
+        drip = strangers[:200]
+        while time.monotonic() - began < 30 and strangers:
+            for one in drip:
+                with suppress(OSError):
+                    one.send(b"x")
+            strangers = [one for one in strangers if not _closed(one)]
+            drip = [one for one in drip if one in strangers]
+            time.sleep(0.5)
+        assert strangers == []
+
+
+def _closed(stranger: socket.socket) -> bool:
+    stranger.setblocking(False)
+    try:
+        while stranger.recv(4096):
+            pass
+    except BlockingIOError:
+        return False
+    except OSError:
+        pass
+    stranger.close()
+    return True
 
 
 def test_answers_name_no_server(shared: int) -> None:

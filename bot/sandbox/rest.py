@@ -5,6 +5,7 @@ Reads requests, shapes answers and errors; what happens to a message or call is 
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 import time
 from collections.abc import Callable, Iterator
@@ -44,6 +45,12 @@ def rest_doors(sandbox: Texts) -> Blueprint:
     def update(account_sid: str, sid: str) -> Any:
         return with_faults(sandbox, lambda: (message_json(sandbox, _update(sandbox, sid)), 200))
 
+    @doors.get(f"{PREFIX}/IncomingPhoneNumbers.json")
+    def numbers(account_sid: str) -> Any:
+        asked = request.args.get("PhoneNumber")
+        return paged("incoming_phone_numbers", [_number_json(sandbox, one) for one in sandbox.config.numbers
+                                                if asked in (None, one)])  # fmt: skip
+
     @doors.delete(f"{PREFIX}/Messages/<sid>.json")
     def delete(account_sid: str, sid: str) -> Any:
         found(sandbox.messages, sid)
@@ -51,6 +58,14 @@ def rest_doors(sandbox: Texts) -> Blueprint:
         return "", 204
 
     return doors
+
+
+def _number_json(sandbox: Account, number: str) -> dict[str, Any]:
+    """What is on file for a number of the account: where its texts and calls go."""
+    url = sandbox.config.public_url
+    sid = "PN" + hashlib.sha256(number.encode()).hexdigest()[:32]
+    return {"sid": sid, "account_sid": sandbox.config.account_sid, "phone_number": number, "sms_method": "POST",
+            "sms_url": f"{url}/sms", "voice_method": "POST", "voice_url": f"{url}/voice"}  # fmt: skip
 
 
 def guard(sandbox: Account) -> None:

@@ -149,12 +149,21 @@ class Store:
 
     def due_buckets(self, now: float) -> list[int]:
         """Every bucket with something due: one round trip to each server."""
-        counts = self._each(lambda pipe, tag: pipe.zcount(f"{tag}due", "-inf", now))
+        counts = self.each(lambda pipe, tag: pipe.zcount(f"{tag}due", "-inf", now))
         return [bucket for bucket, count in enumerate(counts) if count]
+
+    def note_sweep(self, wall: float) -> None:
+        """A relay has looked for due work at *wall*."""
+        self.client.set(f"{self.tag(0)}swept", wall)
+
+    def last_sweep(self) -> float | None:
+        """When a relay last looked, or None."""
+        found: Any = self.client.get(f"{self.tag(0)}swept")
+        return float(found) if found else None
 
     def well(self) -> bool:
         """Every server that holds a bucket answers. Raises what a store that is away raises."""
-        return len(self._each(lambda pipe, tag: pipe.exists(f"{tag}due"))) == self.buckets
+        return len(self.each(lambda pipe, tag: pipe.exists(f"{tag}due"))) == self.buckets
 
     def claim(self, bucket: int, now: float, limit: int = 50, lease: float = LEASE_SECONDS) -> list[Claim]:
         """Up to *limit* due effects, taken for *lease* seconds: what dies with its worker is due again then."""
@@ -211,7 +220,7 @@ class Store:
 
     def dead_letters(self) -> list[tuple[str, str, str]]:
         """Every dead letter: effect id, kind and reason."""
-        listed = self._each(lambda pipe, tag: pipe.zrange(f"{tag}dead", 0, -1))
+        listed = self.each(lambda pipe, tag: pipe.zrange(f"{tag}dead", 0, -1))
         names = [raw.decode() for one in listed for raw in one]
         pipe = self.client.pipeline(transaction=False)
         for name in names:
@@ -269,7 +278,7 @@ class Store:
 
     def tasks(self) -> list[Task]:
         """Open tasks, most urgent first, then longest waiting."""
-        listed = self._each(lambda pipe, tag: pipe.zrange(f"{tag}tasks", 0, -1))
+        listed = self.each(lambda pipe, tag: pipe.zrange(f"{tag}tasks", 0, -1))
         found = []
         for bucket, names in enumerate(listed):
             keys = [f"{self.tag(bucket)}t:{raw.decode()}" for raw in names]
@@ -342,11 +351,11 @@ class Store:
 
     def recent(self, limit: int = 50) -> list[str]:
         """Patient ids by last turn, newest first."""
-        listed = self._each(lambda pipe, tag: pipe.zrange(f"{tag}recent", 0, limit - 1, desc=True, withscores=True))
+        listed = self.each(lambda pipe, tag: pipe.zrange(f"{tag}recent", 0, limit - 1, desc=True, withscores=True))
         found = sorted((pair for one in listed for pair in one), key=lambda pair: -pair[1])
         return [name.decode() for name, _ in found[:limit]]
 
-    def _each(self, ask: Callable[[Any, str], Any]) -> list[Any]:
+    def each(self, ask: Callable[[Any, str], Any]) -> list[Any]:
         """The answer of every bucket to one command: one round trip to each server."""
         pipe = self.client.pipeline(transaction=False)
         for bucket in range(self.buckets):

@@ -61,13 +61,14 @@ def create_app(
     ready: Callable[[], bool] = lambda: True,
     urgent: Callable[[str], bool] = lambda said: False,
     texts: Texts | None = None,
+    about: Callable[[], str] = lambda: "",
 ) -> Flask:
     """The web process's app. *conversation* renders with ``Answers(settings).render``.
 
     *ready* tells whether a turn would be possible now; raising counts as no. *urgent*: an alarm or an opt-out, which
-    no limit of *texts* keeps from the conversation; without *texts* there is none.
+    no limit of *texts* keeps from the conversation; without *texts* there is none. *about*: lines for a monitor.
     """
-    desk = Desk(settings, conversation, reports, ready, urgent, texts)
+    desk = Desk(settings, conversation, reports, ready, urgent, texts, about)
     app = Flask("bot.web", static_folder=None)
     app.config.update(MAX_CONTENT_LENGTH=BODY_LIMIT, PROPAGATE_EXCEPTIONS=False)
     for route in ROUTES:

@@ -91,7 +91,8 @@ class Refused(Exception):  # noqa: N818 - it is an answer, not an error of ours
 @dataclass(frozen=True)
 class Desk:
     """One deployment's doors. *ready* tells whether a turn would be possible now, *urgent* whether words must reach the
-    conversation over every limit. *texts* None: a machine on which one person plays all patients."""
+    conversation over every limit. *texts* None: a machine on which one person plays all patients. *about* is what a
+    monitor may read of the work that waits."""
 
     settings: Settings
     conversation: Conversation
@@ -99,6 +100,7 @@ class Desk:
     ready: Callable[[], bool]
     urgent: Callable[[str], bool]
     texts: Texts | None = None
+    about: Callable[[], str] = lambda: ""
     strangers: Strangers = field(default_factory=lambda: Strangers(time.monotonic))
     signatures: Signatures = field(init=False)
     answers: Answers = field(init=False)

@@ -13,7 +13,8 @@ def alive(desk: Desk, request: Request) -> Response:
 
 
 def ready(desk: Desk, request: Request) -> Response:
-    """200 when a turn is possible, else 503 (a load balancer then stops sending; patients get the apology)."""
+    """200 when a turn is possible, else 503 (a load balancer then stops sending; patients get the apology). A backlog is
+    told and is no reason for 503: a web process that is taken away would make it worse."""
     if desk.ready():
-        return Response("ready\n", content_type="text/plain; charset=utf-8")
+        return Response(f"ready\n{desk.about()}", content_type="text/plain; charset=utf-8")
     return Response("the store does not answer\n", 503, content_type="text/plain; charset=utf-8")

@@ -37,6 +37,7 @@ log = logging.getLogger("bot.web.serve")
 CONNECTION_LIMIT = 4000
 BODY_LIMIT = 64 * 1024
 SILENT_SECONDS = 20  # a connection that sends nothing for so long is closed
+WHOLE_SECONDS = 20  # and one whose request is not whole after so long, however often it sends a byte
 DRAIN_SECONDS = 10.0  # how long accepted requests may take to finish after SIGTERM
 QUICK_DEATH_SECONDS, QUICK_DEATHS = 5.0, 5  # a process that dies so soon so often will not do better
 
@@ -203,6 +204,8 @@ class _Draining:
             expose_tracebacks=False,
         )
         self._deadline: float | None = None
+        self._half: dict[Any, float] = {}
+        self._looked = 0.0
 
     def stop(self, *_: object) -> None:
         self._deadline = self._deadline or time.monotonic() + DRAIN_SECONDS
@@ -210,6 +213,8 @@ class _Draining:
     def run(self) -> None:
         while self._deadline is None:
             self._turn(1.0)
+            if time.monotonic() - self._looked > 2.0:
+                self._drop_the_slow()
         self._accept_the_waiting()
         self._close_door()
         quiet = 0
@@ -218,6 +223,15 @@ class _Draining:
             self._turn(0.05)
             quiet = 0 if self._busy() else quiet + 1
         self._server.task_dispatcher.shutdown()
+
+    def _drop_the_slow(self) -> None:
+        """waitress only closes what is silent; a client that sends a byte now and then would stay for ever."""
+        self._looked = now = time.monotonic()
+        half = {channel.request for channel in self._server.active_channels.values() if channel.request is not None}
+        self._half = {request: self._half.get(request, now) for request in half}
+        for channel in self._server.active_channels.values():
+            if channel.request is not None and now - self._half.get(channel.request, now) > WHOLE_SECONDS:
+                channel.will_close = True
 
     def _turn(self, seconds: float) -> None:
         _loop(timeout=seconds, use_poll=True, map=self._server._map, count=1)

@@ -1,0 +1,122 @@
+"""``python -m bot doctor``: what is wrong with a deployment, in sentences that say what to do. Only reads.
+
+Names opaque ids and settings, never a number or words of a patient. 0: nothing is wrong. 1: something is. 2: it cannot
+look, because the settings or the store are missing.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from bot.running import present, running_store
+from bot.settings import Settings
+from bot.store.client import AWAY
+from bot.store.spool import Spool
+from bot.store.store import Store
+from bot.vitals import Vitals, stale_sessions, vitals
+
+SKEW_SECONDS = 2.0
+BACKLOG_SECONDS = 120.0
+SWEEP_SECONDS = 60.0
+WANTED = {"appendonly": "yes", "appendfsync": "always", "maxmemory-policy": "noeviction"}
+
+
+@click.command()
+def doctor() -> None:
+    """Say what is wrong with this deployment and what to do about it."""
+    settings, store = running_store()
+    try:
+        found = [*faults(settings, store, present(settings), time.time())]
+    except AWAY as error:
+        click.echo(f"The store does not answer ({type(error).__name__}): start it, or correct STATE_URL.", err=True)
+        sys.exit(2)
+    found += carrier_faults(settings)
+    for fault in found:
+        click.echo(f"- {fault}")
+    click.echo(f"{len(found)} found." if found else "Nothing is wrong.")
+    sys.exit(1 if found else 0)
+
+
+def faults(settings: Settings, store: Store, now: float, wall: float) -> Iterator[str]:
+    """Everything that the store and this machine tell. *now* is the product's time, *wall* this machine's."""
+    yield from _of_the_work(vitals(store, now, wall))
+    stale = stale_sessions(store, now)
+    if stale:
+        shown = ", ".join(stale[:5]) + (" ..." if len(stale) > 5 else "")
+        yield (
+            f"{len(stale)} conversations wait for a reply and no timer will end them ({shown}): "
+            "look at them in the console; their timers were lost with data that was restored or edited."
+        )
+    yield from _of_the_server(store)
+    spool = Spool(settings.data_dir / "spool", store.cipher)
+    waiting, aside = len(spool.names()), spool.aside()
+    if waiting:
+        yield f"{waiting} inputs wait in {spool.folder}: the web process takes them up once the store is well."
+    if aside:
+        yield (
+            f"{aside} inputs in {spool.folder} could not be taken up (*.bad): keep the files and ask a developer; "
+            "nobody else will see what they say."
+        )
+
+
+def _of_the_work(found: Vitals) -> Iterator[str]:
+    if abs(found.skew) > SKEW_SECONDS:
+        way = "ahead of" if found.skew > 0 else "behind"
+        yield (
+            f"The store's clock is {abs(found.skew):.0f} s {way} this machine's: set both by NTP "
+            "(timedatectl set-ntp true), or work is done early, late or twice."
+        )
+    if found.swept is None or found.swept > SWEEP_SECONDS:
+        when = "ever" if found.swept is None else f"for {found.swept:.0f} s"
+        yield f"No worker has looked for due work {when}: start one with python -m workers.run (Procfile: worker)."
+    if found.backlog > BACKLOG_SECONDS:
+        yield (
+            f"{found.overdue} effects are overdue, the oldest by {found.backlog:.0f} s: see whether sending is stopped "
+            "(python -m bot sending), whether the worker's log names a reason, or start more workers."
+        )
+    if found.dead:
+        yield f"{found.dead} effects were given up: python -m bot dead list says why, dead retry ID tries again."
+
+
+def _of_the_server(store: Store) -> Iterator[str]:
+    client: Any = store.client
+    for name, wanted in WANTED.items():
+        try:
+            given = client.config_get(name).get(name)
+        except AWAY:
+            return  # a managed service hides its configuration
+        given = given.decode() if isinstance(given, bytes) else given
+        if given != wanted:
+            yield (
+                f"The store has {name} {given}; a clinic needs {wanted}, or a crash loses what was answered "
+                f"(redis.conf, or CONFIG SET {name} {wanted})."
+            )
+
+
+def carrier_faults(settings: Settings) -> list[str]:
+    """What the carrier has on file for our number, compared with where we listen."""
+    from twilio.base.exceptions import TwilioException
+
+    from bot.wiring import carrier_of
+
+    try:
+        numbers = carrier_of(settings).client.incoming_phone_numbers.list(phone_number=settings.twilio_from, limit=1)
+    except (TwilioException, OSError) as error:
+        code = getattr(error, "code", None) or type(error).__name__
+        return [f"The carrier cannot be asked about TWILIO_FROM ({code}): check TWILIO_ACCOUNT_SID and the token."]
+    if not numbers:
+        return ["TWILIO_FROM is no number of this Twilio account: buy it there, or correct TWILIO_FROM."]
+    wanted = {"sms_url": "/sms", "voice_url": "/voice"}
+    if settings.twilio_messaging_service_sid:
+        del wanted["sms_url"]  # the service's own address counts then
+    return [
+        f"Twilio calls {name.replace('_', ' ')} {given or '(nothing)'} for our number, and this program listens at "
+        f"{settings.public_url}{path}: set it in Twilio's console (method POST), or correct PUBLIC_URL."
+        for name, path in wanted.items()
+        if (given := str(getattr(numbers[0], name) or "").partition("#")[0].rstrip("/")) != settings.public_url + path
+    ]

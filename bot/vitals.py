@@ -1,0 +1,63 @@
+"""How the deployment is, in numbers without patients: for /readyz and ``python -m bot doctor``. Only reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from bot.record import from_bytes
+from bot.store.store import Store
+
+STALE_SECONDS = 36 * 3600  # the longest silence timer of a flow is a day
+LOOKED_AT = 500  # newest patients that are looked at for a conversation that nothing will ever end
+
+
+@dataclass(frozen=True, slots=True)
+class Vitals:
+    """*backlog*: seconds that the oldest overdue effect waits, 0 when none does; *overdue*: how many. *swept*: seconds
+    since a worker's relay last looked, None when none ever did. *skew*: the store's clock minus this machine's."""
+
+    backlog: float
+    overdue: int
+    dead: int
+    tasks: int
+    swept: float | None
+    skew: float
+
+
+def vitals(store: Store, now: float, wall: float) -> Vitals:
+    """*now* is the product's time, *wall* this machine's. Raises what a store that is away raises."""
+    found = store.each(lambda pipe, tag: pipe.zrange(f"{tag}due", 0, 0, withscores=True))
+    first = [pairs[0][1] for pairs in found if pairs]
+    counts = store.each(lambda pipe, tag: pipe.zcount(f"{tag}due", "-inf", now))
+    waiting = sum(store.each(lambda pipe, tag: pipe.zcard(f"{tag}tasks")))
+    dead = sum(store.each(lambda pipe, tag: pipe.zcard(f"{tag}dead")))
+    swept = store.last_sweep()
+    return Vitals(
+        max(0.0, now - min(first, default=now)),
+        sum(counts),
+        dead,
+        waiting,
+        None if swept is None else max(0.0, wall - swept),
+        _server_time(store) - wall,
+    )
+
+
+def stale_sessions(store: Store, now: float) -> list[str]:
+    """Patient ids whose conversation waits for a reply, for long, and that no timer will end."""
+    found = []
+    for patient in store.recent(LOOKED_AT):
+        raw = store.load(patient, "").record
+        record = from_bytes(raw) if raw else None
+        session = record.session if record else None
+        if record is None or session is None or session.ended or record.opted_out or record.owner:
+            continue
+        if now - record.last_at > STALE_SECONDS and "silence" not in record.planned:
+            found.append(patient)
+    return found
+
+
+def _server_time(store: Store) -> float:
+    client: Any = store.client
+    seconds, micros = client.time()
+    return float(seconds) + float(micros) / 1e6

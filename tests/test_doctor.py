@@ -1,0 +1,137 @@
+"""What is wrong is said in words with what to do, and nothing is said of a patient."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from urllib.request import urlopen
+
+import pytest
+
+from bot.doctor import carrier_faults, faults
+from bot.record import Record, from_bytes, to_bytes
+from bot.settings import Settings
+from bot.store import Effect
+from bot.store.spool import Spool
+from bot.store.store import Store
+from bot.vitals import stale_sessions, vitals
+from bot.wiring import about_work, put_together
+from tests.sandbox_stage import Stage
+from tests.web_fake import PHONE, settings
+from tests.whole import ROOT, Whole
+
+NOW = 1_780_000_000.0
+
+
+@pytest.fixture
+def clinic(tmp_path: Path) -> Settings:
+    return settings(DATA_DIR=str(tmp_path), OPT_OUT_MODE="app")
+
+
+def told(clinic: Settings, store: Store, now: float = NOW) -> str:
+    return "\n".join(faults(clinic, store, now, time.time()))
+
+
+def test_a_deployment_without_workers_and_with_an_unsafe_server_is_told_what_to_do(
+    clinic: Settings, store: Store
+) -> None:
+    """The server of the tests does not sync every write."""
+    said = told(clinic, store)
+    assert "No worker has looked for due work ever: start one with python -m workers.run" in said
+    assert "appendfsync no; a clinic needs always" in said
+    store.note_sweep(time.time())
+    assert "No worker" not in told(clinic, store)
+
+
+def test_work_that_is_stuck_given_up_or_spooled_is_named(clinic: Settings, store: Store) -> None:
+    """Overdue effects, dead letters, and what waits on the disk."""
+    one, two = store.new_effect_id("p"), store.new_effect_id("p")
+    effects = [Effect(one, "text", NOW - 600, b"{}"), Effect(two, "text", NOW + 600, b"{}")]
+    store.commit("p", "k", "0|", record=to_bytes(Record("")), answer=b"a", effects=effects, now=NOW)
+    assert vitals(store, NOW, NOW).backlog == 600
+    assert "1 effects are overdue, the oldest by 600 s" in told(clinic, store)
+    store.bury(one, "carrier permanent", NOW)
+    spool = Spool(clinic.data_dir / "spool", store.cipher)
+    spool.keep({"do": "nothing"})
+    spool.keep({"do": "nothing"})
+    spool.set_aside(spool.names()[0])
+    said = told(clinic, store)
+    assert "overdue" not in said
+    assert "1 effects were given up: python -m bot dead list" in said
+    assert "1 inputs wait in" in said
+    assert "1 inputs in" in said
+
+
+def test_a_conversation_that_no_timer_will_end_is_named_by_an_opaque_id(clinic: Settings, store: Store) -> None:
+    """Its timer was lost; the patient's number and words stay out of it."""
+    app = put_together(clinic, "", store, lambda: NOW)
+    app.conversation.hear(PHONE, "sms", "hi my back hurts", "SM1")
+    patient = store.cipher.patient_id(PHONE)
+    assert stale_sessions(store, NOW + 40 * 3600) == [], "a timer is planned"
+    loaded = store.load(patient, "x")
+    record = to_bytes(replace(from_bytes(loaded.record or b""), planned={}))
+    store.commit(patient, "edit", loaded.version, record=record, answer=b"a", now=NOW)
+    assert stale_sessions(store, NOW + 40 * 3600) == [patient]
+    said = told(clinic, store, NOW + 40 * 3600)
+    assert f"({patient})" in said
+    assert PHONE[2:] not in said
+
+
+def test_clocks_that_differ_are_named(store: Store) -> None:
+    """By whole seconds, with the command that sets them."""
+    from bot.doctor import _of_the_work
+
+    found = replace(vitals(store, NOW, time.time() - 130), swept=1.0)
+    assert "clock is 130 s ahead of this machine's: set both by NTP" in "".join(_of_the_work(found))
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    with Stage(tmp_path) as running:
+        yield running
+
+
+def test_an_address_that_the_carrier_does_not_call_is_named(stage: Stage) -> None:
+    """Asked over HTTP of the local Twilio, as of the real one."""
+    config = stage.sandbox.config
+    here = settings(
+        TWILIO_ACCOUNT_SID=config.account_sid, TWILIO_AUTH_TOKENS=config.auth_token, TWILIO_FROM=config.numbers[0],
+        TWILIO_API_BASE=f"http://127.0.0.1:{stage.port}", PUBLIC_URL=config.public_url, SANDBOX="1",
+    )  # fmt: skip
+    assert carrier_faults(here) == []
+    moved = here.model_copy(update={"public_url": "https://elsewhere.example"})
+    said = carrier_faults(moved)
+    assert len(said) == 2
+    assert f"Twilio calls sms url {config.public_url}/sms for our number" in said[0]
+    assert "https://elsewhere.example/sms: set it in Twilio's console" in said[0]
+    assert (
+        "no number of this Twilio account" in carrier_faults(here.model_copy(update={"twilio_from": "+12125550199"}))[0]
+    )
+
+
+def test_a_monitor_reads_what_waits_and_no_patient(clinic: Settings, store: Store) -> None:
+    """The lines of /readyz."""
+    lines = about_work(put_together(clinic, "", store, lambda: NOW)).splitlines()
+    assert [line.partition(":")[0] for line in lines] == [
+        "oldest overdue effect", "overdue effects", "given up", "open tasks", "last relay",
+    ]  # fmt: skip
+
+
+def test_the_whole_product_is_healthy_and_its_doctor_says_so() -> None:
+    """As a person would ask: python -m bot doctor beside make run."""
+    with Whole() as product:
+        product.say("hello")
+        web = product.environment["WEB_PORT"]
+        port = json.loads((product.folder / "run.lock").read_text())["address"]
+        assert port
+        with urlopen(f"http://127.0.0.1:{web}/readyz", timeout=10) as answer:
+            assert answer.read().decode().startswith("ready\noldest overdue effect: 0 s\n")
+        env = {**product.environment, "SANDBOX": "1", "TWILIO_API_BASE": product.address,
+               "PUBLIC_URL": f"http://127.0.0.1:{web}"}  # fmt: skip
+        ran = subprocess.run([sys.executable, "-m", "bot", "doctor"], cwd=ROOT, env=env, capture_output=True, text=True)
+        assert (ran.returncode, ran.stdout) == (0, "Nothing is wrong.\n"), ran.stdout + ran.stderr
