@@ -268,6 +268,7 @@ def _written(
     work = Work(clinic, patient, record, step, now)
     for effect in step.effects:
         work.perform(effect)
+    work.tasks += _wrong_number(record, reading)
     session = step.session
     loaded = clinic.flows[session.flow]
     says = prompts.render(
@@ -306,6 +307,10 @@ def _written(
     )
 
 
+def _wrong_number(record: Record, reading: Reading) -> tuple[str, ...]:
+    return ("wrong_number",) if reading.value == "wrong_number" and "wrong_number" not in record.facts else ()
+
+
 def no_person(clinic: Clinic, why: str) -> tuple[str, ...]:
     """What a caller hears when nobody can be put through: *why* (``closed`` or ``no_one``), and the offer to record."""
     return (why, "offer_message") if clinic.voicemail else (why, "goodbye")
@@ -316,7 +321,9 @@ def _next_record(record: Record, session: Session, reading: Reading, now: float,
     before, record = record.session, record.but(session=session, last_at=now)
     record = record.but(result=session.outcome or record.result)
     if reading.kind in ("opt_out", "opt_in"):
-        record = record.but(opted_out=reading.kind == "opt_out", facts=record.facts - {"wrote_after_stop"})
+        facts = record.facts - {"wrote_after_stop", "wrong_number"}
+        facts |= {"wrong_number"} if reading.value == "wrong_number" else frozenset()
+        record = record.but(opted_out=reading.kind == "opt_out", facts=facts)
     elif session.disposition == "opted_out" and session.ended:
         record = record.but(opted_out=True)  # by a key or an answer that a flow takes for STOP
     if begins and (before is None or session.id != before.id):

@@ -343,3 +343,15 @@ def test_a_sign_in_outreach_is_an_emergency_or_urgent(weeks: Weeks, said: tuple[
     """Screen A is 911, a flag after surgery is today."""
     outreach(weeks, cause="surgery")
     assert words in weeks.say("yes", *said)
+
+
+@pytest.mark.parametrize("said", ["wrong number", "sorry you have the wrong person", "número equivocado"])
+def test_a_wrong_number_ends_everything_and_staff_correct_it(weeks: Weeks, said: str) -> None:
+    """It is read as STOP, and a person learns why; START takes it back."""
+    weeks.say(*TO_PMR, "yes")
+    assert weeks.say(said)
+    assert weeks.tasks() == ["wrong_number"]
+    assert "wrong_number" in weeks.record.facts
+    assert weeks.until(60) == []
+    weeks.say("START")
+    assert "wrong_number" not in weeks.record.facts

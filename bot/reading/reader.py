@@ -43,7 +43,8 @@ def read(
         if not (level == "urgent" and red_flag):
             return Reading("emergency", level, why)
     if out == "free":
-        return Reading("opt_out", why="asks not to be written to")
+        wrong = "wrong_number" if heard.has("wrong_number") else None
+        return Reading("opt_out", wrong, why="asks not to be written to")
     return _rest(heard, expects, channel, mentions)
 
 

@@ -11,7 +11,7 @@ from bot.reading.phrases import Matcher, PhraseError
 
 LISTS = ("yes", "no", "none_all", "hedge", "except", "negator", "past", "now", "third", "worry", "idiom", "minor", "units",
          "no_pain", "range", "outof", "was", "is", "correct", "ordinal_nouns", "optwords", "fillers", "stop_not",
-         "past_word")  # fmt: skip
+         "past_word", "wrong_number")  # fmt: skip
 GROUPS = ("symptoms", "commands", "options", "regions", "duration_words")
 MAPS = ("numbers", "teens", "homophones", "ordinals", "duration", "typos")
 
