@@ -8,13 +8,16 @@ WORKERS ?= 2
 bench: $(VENV)/.dev  ## about ten minutes; PARTS="inprocess http" runs only those
 	$(BIN)/python -m tests.bench $(PARTS)
 
-.PHONY: bench run test lint lock reading-report schema clean
+.PHONY: bench run test faults lint lock reading-report schema clean
 
 run: $(VENV)/.run
 	@exec $(BIN)/python -m bot run
 
 test: $(VENV)/.dev lint
 	$(BIN)/python -m pytest -n $(WORKERS) -m "not faults and not browser"
+
+faults: $(VENV)/.dev  ## kills real processes; FAULTS_SEED=n and FAULTS_SIZE=patients choose the run
+	$(BIN)/python -m pytest -n 0 -s -m faults
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

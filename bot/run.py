@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -24,7 +25,7 @@ from urllib.request import urlopen
 from bot.catalog import load_flows
 from bot.proved import require_proof
 from bot.settings import Settings
-from bot.store.embedded import EmbeddedServer
+from bot.store.embedded import EmbeddedServer, ServerError
 
 PARTS = {
     "web": [sys.executable, "-m", "bot.web.serve"],
@@ -33,7 +34,8 @@ PARTS = {
     "local Twilio": [sys.executable, "-m", "bot.sandbox"],
 }
 READY_SECONDS = 20.0
-RESTART_SECONDS = 1.0  # a part that cannot live must not spin
+RESTART_SECONDS, LONGEST_RESTART = 1.0, 30.0  # doubling: a part that cannot live must not spin
+LIVED_SECONDS = 60.0  # who lived this long is started again at once
 
 
 @dataclass
@@ -53,6 +55,13 @@ class Part:
 
     def died(self) -> bool:
         return self.process is not None and self.process.poll() is not None
+
+    def may_start_again(self) -> bool:
+        """Dead, and its pause is over: after each death soon after a start the next start waits twice as long."""
+        lived = time.monotonic() - self.started
+        if lived > LIVED_SECONDS:
+            self.deaths = 0
+        return self.died() and lived > min(LONGEST_RESTART, RESTART_SECONDS * 2.0**self.deaths)
 
 
 def already_running(folder: Path) -> tuple[IO[str] | None, str]:
@@ -118,7 +127,7 @@ def run(environment: dict[str, str], say: Callable[[str], None]) -> int:
     lock.flush()
     parts = [Part(name, command, environment) for name, command in PARTS.items()]
     try:
-        return _supervise(parts, (f"http://127.0.0.1:{web}/healthz", address), address, say)
+        return _supervise(server, parts, (f"http://127.0.0.1:{web}/healthz", address), address, say)
     finally:
         _stop(parts)
         if server:
@@ -126,7 +135,9 @@ def run(environment: dict[str, str], say: Callable[[str], None]) -> int:
         lock.close()
 
 
-def _supervise(parts: list[Part], ready: tuple[str, ...], address: str, say: Callable[[str], None]) -> int:
+def _supervise(
+    server: EmbeddedServer | None, parts: list[Part], ready: tuple[str, ...], address: str, say: Callable[[str], None]
+) -> int:
     stopping: list[int] = []
 
     def stop(number: int, frame: FrameType | None) -> None:
@@ -141,8 +152,12 @@ def _supervise(parts: list[Part], ready: tuple[str, ...], address: str, say: Cal
         say(f"Ready. Open {address}  (Ctrl-C stops everything)")
     while not stopping:
         time.sleep(0.2)
+        if server and server.process and server.process.poll() is not None:
+            say("The store stopped by itself and is started again.")
+            with suppress(ServerError):  # tried again at the next look; its own words are in its log
+                server.start()
         for part in parts:
-            if part.died() and time.monotonic() - part.started > RESTART_SECONDS and not stopping:
+            if part.may_start_again() and not stopping:
                 part.deaths += 1
                 say(f"The {part.name} stopped by itself and is started again.")
                 part.start()
