@@ -316,8 +316,13 @@ class Conversation:
     def _outgoing(
         self, patient: str, effect_id: str, decide: Callable[[Record, float], tuple[Turn, bytes]]
     ) -> Outgoing:
+        def not_itself(record: Record, now: float) -> tuple[Turn, bytes]:
+            # Its own turn takes back the open question's timer, which is this very effect: it is still to be sent.
+            found, answer = decide(record, now)
+            return replace(found, dropped=tuple(one for one in found.dropped if one != effect_id)), answer
+
         try:
-            raw = self._commit(patient, "", f"fx:{effect_id}", decide)
+            raw = self._commit(patient, "", f"fx:{effect_id}", not_itself)
         except _PutOffError as put_off:
             return Outgoing("", None, put_off.verdict.why, put_off.verdict.later)
         return Outgoing(**json.loads(raw))
