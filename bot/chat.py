@@ -14,9 +14,11 @@ from typing import Any, Literal
 from bot.catalog import make_clinic
 from bot.consent import hours_for
 from bot.conversation import Conversation
+from bot.decide import open_walk
+from bot.record import Record
 from bot.store.memory import MemoryStore
 from bot.tasks import TASKS
-from bot.turn import Heard, Input
+from bot.turn import Heard, Input, Turn
 
 Channel = Literal["sms", "dtmf", "speech"]
 DEMO = {"clinic": "CLS Health", "phone": "(713) 555-0142"}
@@ -56,6 +58,20 @@ class Chat:
         self.conversation.take(PHONE, self._given(line), f"line{self.turns}")
         if self.heard is None:
             raise RuntimeError("The turn gave nothing.")
+        return self.heard
+
+    def begin(self, flow: str, outcome: str | None) -> Heard:
+        """The bot itself begins a walk of *flow*, as a follow-up to *outcome* does; what it says first."""
+        door: Literal["sms", "voice"] = "sms" if self.channel == "sms" else "voice"
+
+        def decide(record: Record, now: float) -> tuple[Turn, bytes]:
+            found = open_walk(self.conversation.clinic, "you", record.but(phone=PHONE, result=outcome), flow, door, now)
+            self._keep(found.heard)
+            return found, b""
+
+        self.conversation.staff_turn("you", f"begin {flow}", decide)
+        if self.heard is None:
+            raise RuntimeError("The walk did not begin.")
         return self.heard
 
     def texts(self) -> list[str]:

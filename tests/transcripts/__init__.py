@@ -1,6 +1,7 @@
 """Conversations that read like conversations.
 
-A file: ``# what it shows``, ``language en|es``, ``channel sms|dtmf|speech``, then ``> said`` by the patient, ``< words``
+A file: ``# what it shows``, ``language en|es``, ``channel sms|dtmf|speech``, ``flow name [outcome]``
+when the bot itself begins a walk (what it says first stands under the first ``>``), then ``> said`` by the patient, ``< words``
 the answer must have in this order (``< -`` = no answer), and ``= state [outcome rule]`` where the walk then stands (``-`` =
 none). ``> ~`` is silence; on a call the first one begins it.
 """
@@ -32,6 +33,7 @@ class Transcript:
     language: str
     exchanges: list[Exchange]
     channel: Literal["sms", "dtmf", "speech"] = "sms"
+    flow: tuple[str, str | None] | None = None
 
 
 def transcripts() -> list[Transcript]:
@@ -42,6 +44,7 @@ def transcripts() -> list[Transcript]:
 def _read(path: Path) -> Transcript:
     language, exchanges = "en", []
     channel: Any = "sms"
+    flow: tuple[str, str | None] | None = None
     for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
         mark, _, rest = line.partition(" ")
         if mark == ">":
@@ -54,9 +57,12 @@ def _read(path: Path) -> Transcript:
             language = rest
         elif mark == "channel":
             channel = rest
+        elif mark == "flow":
+            name, _, outcome = rest.partition(" ")
+            flow = (name, outcome or None)
         elif line and mark != "#":
             raise ValueError(f"{path.name}:{number} starts with none of > < = # language")
-    return Transcript(path.stem, language, exchanges, channel)
+    return Transcript(path.stem, language, exchanges, channel, flow)
 
 
 def check(transcript: Transcript, exchange: Exchange, answer: str | None, stands: tuple[str | None, ...]) -> None:
