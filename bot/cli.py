@@ -115,9 +115,10 @@ def main() -> None:
     from bot.dead import dead
     from bot.doctor import doctor
     from bot.keys import keys
+    from bot.outreach.command import outreach
     from bot.plan_command import consent, plan
     from bot.sending_command import sending
 
-    for group in (audit, consent, dead, doctor, keys, plan, sending):
+    for group in (audit, consent, dead, doctor, keys, outreach, plan, sending):
         cli.add_command(group)
     cli()

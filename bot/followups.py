@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from bot.carrier import CarrierError, backoff
 from bot.conversation import Conversation, Outgoing
+from bot.outreach.sender import CampaignSender
 from bot.reconcile import SETTLE_SECONDS, Lister, reconcile
 from bot.sending import Gate, Stop
 from bot.store.model import Begun, Claim
@@ -60,17 +61,31 @@ class Office:
     call: int = 0
     settle: float = SETTLE_SECONDS
     allowed: Callable[[str], bool] = lambda phone: True
+    outreach: CampaignSender | None = None
 
 
 def carry_out(office: Office, claim: Claim, begun: Begun) -> Result:
-    """Do one due effect."""
+    """Do one due effect; a campaign's roster hears what came of it."""
+    campaign = office.outreach if begun.kind == "outreach" else None
+    try:
+        result = _carry_out(office, claim, begun)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        if campaign is not None:
+            campaign.note(claim.id, "buried", "a fault of ours")  # the executor buries it
+        raise
+    if campaign is not None:
+        campaign.note(claim.id, result.status, result.why)
+    return result
+
+
+def _carry_out(office: Office, claim: Claim, begun: Begun) -> Result:
     told: dict[str, Any] = json.loads(begun.body)
     patient, safety, unsure = str(told["p"]), bool(told.get("safety")), begun.status == "redo"
     stop = None if safety else office.gate.stopped()
     # Silence is noticed even while nothing may be sent, because a task for a person can come of it.
     if stop and not unsure and begun.kind != "silence":
         return _held(office, stop)
-    out = _outgoing(office, patient, claim.id, begun.kind, told)
+    out = _outgoing(office, patient, claim.id, begun.kind, told, unsure=unsure)
     if out.later is not None:
         return Result("put_off", out.why, out.later, fresh=True, unsure=unsure)
     if not out.body and not out.call:
@@ -82,6 +97,8 @@ def carry_out(office: Office, claim: Claim, begun: Begun) -> Result:
         found = _looked_up(office, claim, begun, patient, out, safety)
         if found is not None:
             return found
+        if begun.kind == "outreach" and office.outreach is not None and not office.outreach.runs(told):
+            return Result("put_off", "the campaign does not run", office.now() + LOOK_SECONDS, unsure=True)
     if stop:
         return _held(office, stop)
     cost = office.call if out.call else office.segment * segments(out.body or "").count
@@ -90,7 +107,9 @@ def carry_out(office: Office, claim: Claim, begun: Begun) -> Result:
     return _send(office, claim, begun.kind, told, out, cost)
 
 
-def _outgoing(office: Office, patient: str, effect_id: str, kind: str, told: dict[str, Any]) -> Outgoing:
+def _outgoing(
+    office: Office, patient: str, effect_id: str, kind: str, told: dict[str, Any], *, unsure: bool
+) -> Outgoing:
     if kind == "silence":
         return office.conversation.tick(patient, effect_id, told)
     if kind == "follow_up":
@@ -99,6 +118,8 @@ def _outgoing(office: Office, patient: str, effect_id: str, kind: str, told: dic
         return office.conversation.place_call(patient, effect_id, told)
     if kind == "text":
         return office.conversation.asked_for(patient, effect_id, told)
+    if kind == "outreach" and office.outreach is not None:
+        return office.outreach.outgoing(office.conversation, patient, effect_id, told, office.now(), unsure=unsure)
     raise KeyError(f"There is no effect kind {kind!r}.")
 
 

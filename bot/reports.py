@@ -9,6 +9,7 @@ from collections.abc import Callable
 from zoneinfo import ZoneInfo
 
 from bot.conversation import Conversation
+from bot.outreach.roster import Roster
 from bot.sending import Gate
 from bot.store.store import Store
 
@@ -24,6 +25,7 @@ class Reports:
 
     def __init__(self, store: Store, conversation: Conversation, now: Callable[[], float]) -> None:
         self.store, self.conversation, self.now = store, conversation, now
+        self.roster = Roster(store)
 
     def delivered(self, sid: str, status: str, error_code: int | None, effect_id: str | None) -> None:
         """A text's new state. *effect_id* is ours and came back in the signed address; None: a reply in a webhook."""
@@ -34,6 +36,13 @@ class Reports:
         if status in BROKEN:
             self._broken(effect_id, error_code)
         self.store.set_status(effect_id, status, error_code, self.now(), sid)
+        self._of_campaign(effect_id, status, error_code)
+
+    def _of_campaign(self, effect_id: str, status: str, error_code: int | None) -> None:
+        """A recipient of a campaign: the roster keeps what became of the text, in rank like the text itself."""
+        if status == "delivered" or status in BROKEN:
+            state = "delivered" if status == "delivered" else "failed"
+            self.roster.move(effect_id, state, str(error_code) if error_code else "")
 
     def _broken(self, effect_id: str, error_code: int | None) -> None:
         patient = self.store.sender(effect_id)

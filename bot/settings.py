@@ -104,6 +104,14 @@ class Settings(BaseSettings):
     state_hours: StateHours = _setting(
         "Stricter hours of states, such as: TX Mo-Sa 09:00-20:00; Su 12:00-20:00 / FL Mo-Su 09:00-19:00", ""
     )
+    sender_rate: float = _setting(
+        "Segments a second that the sender may send: long code 1, toll-free 3, short code 10 to 100", 1.0, gt=0, le=1000
+    )
+    outreach_first_hour: int = _setting(
+        "Recipients of a campaign in its first hour, doubling hourly; 0: at full rate at once", 100, ge=0
+    )
+    outreach_open_tasks: int = _setting("Outreach waits while so many tasks are open; 0: never", 50, ge=0)
+    outreach_approval: int = _setting("A campaign with more recipients needs a second person", 200, ge=0)
     allowed_regions: Regions = _setting("Countries that are written to or called", ("US", "PR"))
     daily_spend_limit: float = _setting(
         "What texts and calls of the program's own may cost in one clinic day, in your Twilio currency; 0: no limit",

@@ -18,6 +18,10 @@ from flask import Flask
 from bot.catalog import make_clinic
 from bot.consent import Hours, hours_for
 from bot.conversation import Conversation
+from bot.outreach.campaigns import Campaigns, records_of
+from bot.outreach.pacing import Pace
+from bot.outreach.plan import Terms
+from bot.outreach.roster import Roster
 from bot.places import state_of, zones_of
 from bot.regions import is_allowed
 from bot.reports import Reports
@@ -53,6 +57,7 @@ class App:
     def office(self) -> Any:
         """What a worker's handlers need. Only here is the carrier imported: it costs half a second and 38 MB."""
         from bot.followups import Office
+        from bot.outreach.sender import CampaignSender
 
         settings, store, now = self.settings, self.store, self.now
         gate = Gate(store, now, limit=_millionths(settings.daily_spend_limit), zone=ZoneInfo(settings.clinic_timezone))
@@ -65,7 +70,26 @@ class App:
             segment=_millionths(settings.price_per_segment),
             call=_millionths(settings.price_per_call),
             allowed=lambda phone: is_allowed(phone, settings.allowed_regions),
+            outreach=CampaignSender(
+                Roster(store), settings.twilio_from, settings.sender_rate, settings.outreach_open_tasks
+            ),
         )
+
+    def campaigns(self) -> Campaigns:
+        """What staff do with outreach."""
+        settings, roster = self.settings, Roster(self.store)
+        terms = Terms(
+            clinic=self.conversation.clinic,
+            regions=settings.allowed_regions,
+            zone=ZoneInfo(settings.clinic_timezone),
+            hours=self.conversation.hours,
+            patient_id=self.store.cipher.patient_id,
+            records=records_of(roster),
+            pace=Pace(settings.sender_rate, settings.outreach_first_hour),
+            price=_millionths(settings.price_per_segment),
+            approval_size=settings.outreach_approval,
+        )
+        return Campaigns(roster, terms, self.now, settings.twilio_from)
 
 
 def _millionths(amount: float) -> int:

@@ -113,16 +113,10 @@ class Store:
             answer_key,
             *(f"{tag}{one}" for one in ("due", f"v:{patient}", "tasks", "recent")),
         ]
-        number, _, chain = version.partition("|")
-        entries, link = [], bytes.fromhex(chain)
-        for event in events:
-            sealed = seal(names[3], event)
-            link = self.cipher.link(link, event)
-            entries.append(link + sealed)
-        head = f"{int(number) + 1}|{link.hex()}|"
+        kept, entries = self.sealed_record(patient, version, record, events)
         body: list[Any] = [
             version,
-            head.encode() + seal(names[0] + "|" + head, record),
+            kept,
             seal(names[1], answer),
             ANSWER_SECONDS,
             tag,
@@ -144,6 +138,19 @@ class Store:
         if result == b"ok":
             return Committed("ok", None)
         return Committed("seen", self.cipher.open(answer_key, result[1])) if result[1:] else Committed("conflict", None)
+
+    def sealed_record(
+        self, patient: str, version: str, record: bytes, events: Sequence[bytes]
+    ) -> tuple[bytes, list[bytes]]:
+        """What is written after *version*: the record with its new head, and the log's entries that lead to it."""
+        tag, seal = self.tag(self.bucket(patient)), self.cipher.seal
+        number, _, chain = version.partition("|")
+        entries, link = [], bytes.fromhex(chain)
+        for event in events:
+            link = self.cipher.link(link, event)
+            entries.append(link + seal(f"{tag}v:{patient}", event))
+        head = f"{int(number) + 1}|{link.hex()}|"
+        return head.encode() + seal(f"{tag}p:{patient}|{head}", record), entries
 
     # -- due effects --
 

@@ -1,0 +1,168 @@
+"""One row of a file -> a recipient, or the reason why nobody is written to. Pure; the record is handed in.
+
+The same questions as at the moment of sending (opening.py), asked early so that staff see the answer before they send;
+what is refused here is never sent, what is accepted here is asked again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+import phonenumbers
+from phonenumbers import PhoneNumberType as Kind
+
+from bot.record import Consent, Record
+
+Via = Literal["sms", "call"]
+Why = Literal[
+    "no_phone", "bad_phone", "damaged_phone", "extension", "no_person", "region", "landline", "duplicate", "opted_out",
+    "no_consent", "no_source", "bad_date", "said_no", "wrong_number", "taken_over", "emergency", "open_session",
+    "bad_language", "no_call_consent",
+]  # fmt: skip
+
+SAYS: dict[Why, str] = {
+    "no_phone": "there is no phone number",
+    "bad_phone": "this is not a phone number that exists",
+    "damaged_phone": "a spreadsheet damaged the number (1.7E+10): format the column as text",
+    "extension": "a number with an extension cannot be texted",
+    "no_person": "this is a service number, not a person's phone",
+    "region": "the number's country is not in ALLOWED_REGIONS",
+    "landline": "a landline takes no texts; send with --call-landlines to call it",
+    "duplicate": "the same number is in an earlier row",
+    "opted_out": "this patient has opted out",
+    "no_consent": "no consent to outreach is recorded and the row states none",
+    "no_source": "the row states consent but not where it was given (consent_source)",
+    "bad_date": "the date of the consent is not a past date like 2026-03-31",
+    "said_no": "this patient has said no to outreach (a recorded answer, or this row)",
+    "wrong_number": "whoever has this number said that it is the wrong one",
+    "taken_over": "a member of staff is writing with this patient",
+    "emergency": "an emergency or urgent sign was reported last; a person follows up",
+    "open_session": "this patient is in a conversation right now",
+    "bad_language": "the language is not en or es",
+    "no_call_consent": "a landline, and no consent to calls is recorded or stated (consent_calls)",
+}
+REST_SECONDS = 24 * 3600  # as in a turn: a walk that rested longer is history
+_YES = frozenset({"yes", "y", "true", "1", "x", "si", "sí"})
+_NO = frozenset({"no", "n", "false", "0"})
+_LANGUAGES = {"": "", "en": "en", "english": "en", "inglés": "en", "ingles": "en",
+              "es": "es", "spanish": "es", "español": "es", "espanol": "es"}  # fmt: skip
+_NO_PERSON = frozenset({Kind.TOLL_FREE, Kind.PREMIUM_RATE, Kind.SHARED_COST, Kind.PAGER, Kind.UAN, Kind.VOICEMAIL})
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A phone number that exists: E.164, and whether it is known to be a landline."""
+
+    phone: str
+    landline: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """What a row says beside its number. *consent*: (source, epoch seconds), None when none is stated;
+    *calls*: it is for calls, too."""
+
+    language: str
+    consent: tuple[str, float] | None
+    calls: bool = False
+
+
+def number_in(text: str, regions: tuple[str, ...]) -> Number | Why:
+    """The number a cell holds; the first of *regions* is where a number without a country code is from."""
+    if not text:
+        return "no_phone"
+    if "e+" in text.lower():
+        return "damaged_phone"
+    try:
+        parsed = phonenumbers.parse(text, regions[0])
+    except phonenumbers.NumberParseException:
+        return "bad_phone"
+    region = phonenumbers.region_code_for_number(parsed)  # None for a number that is not valid
+    if region is None:
+        return "bad_phone"
+    if parsed.extension:
+        return "extension"
+    kind = phonenumbers.number_type(parsed)
+    if kind in _NO_PERSON:
+        return "no_person"
+    if kind == Kind.UNKNOWN:
+        return "bad_phone"
+    if region not in regions:
+        return "region"
+    return Number(f"+{parsed.country_code}{phonenumbers.national_significant_number(parsed)}", kind == Kind.FIXED_LINE)
+
+
+def stated_in(
+    language: str, consent: str, calls: str, source: str, day: str, now: float, zone: ZoneInfo
+) -> Stated | Why:
+    """What the other cells of a row say. A consent counts only with its source; its date may be missing."""
+    spoken = _LANGUAGES.get(language.lower())
+    if spoken is None:
+        return "bad_language"
+    if consent.lower() in _NO:
+        return "said_no"
+    if consent.lower() not in _YES:
+        return "no_consent" if consent else Stated(spoken, None)
+    if not source:
+        return "no_source"
+    if not day:
+        return Stated(spoken, (source[:80], now), calls.lower() in _YES)
+    given = _day(day, zone)
+    if given is None or given > now:
+        return "bad_date"
+    return Stated(spoken, (source[:80], given), calls.lower() in _YES)
+
+
+def _day(text: str, zone: ZoneInfo) -> float | None:
+    try:
+        if "/" in text:
+            month, day, year = (int(part) for part in text.split("/"))
+            found = date(year, month, day)
+        else:
+            found = date.fromisoformat(text[:10])
+        return datetime(found.year, found.month, found.day, tzinfo=zone).timestamp()
+    except (ValueError, OverflowError):
+        return None
+
+
+def refusal(record: Record | None, stated: Stated, landline: bool, calls: bool, now: float) -> Why | None:
+    """Why this patient is not written to, or None. *calls*: a landline is called instead."""
+    if landline or (record and "landline" in record.facts):
+        if not calls:
+            return "landline"
+        if not stated.calls and not (record and record.consents_to("outreach", "call")):
+            return "no_call_consent"
+    if record is None:
+        return None if stated.consent else "no_consent"
+    if record.opted_out:
+        return "opted_out"
+    if "wrong_number" in record.facts:
+        return "wrong_number"
+    if record.owner:
+        return "taken_over"
+    session = record.session
+    if session and session.outcome in ("emergency", "urgent"):
+        return "emergency"
+    if session and not session.ended and now - record.last_at < REST_SECONDS:
+        return "open_session"
+    words = [one.granted for one in record.consents if one.purpose == "outreach"]
+    if words and not words[-1]:
+        return "said_no"
+    return None if words or stated.consent else "no_consent"
+
+
+def with_consent(record: Record | None, phone: str, stated: Stated, by: str, mark: str) -> Record:
+    """The record with the consent that the row states, unless the patient's own word stands already. *mark* names the
+    file, so that the evidence can be found."""
+    kept = record or Record(phone)
+    if stated.consent is None or any(one.purpose == "outreach" for one in kept.consents):
+        return kept
+    source, at = stated.consent
+    says = f"file {mark}, entered by {by}: {source}"
+    given = [Consent("outreach", True, at, says, mark, "text", by)]
+    if stated.calls:
+        given.append(Consent("outreach", True, at, says, mark, "call", by))
+    return kept.but(consents=(*kept.consents[-18:], *given))

@@ -1,0 +1,292 @@
+"""Campaigns in Redis: what each is, who is in it, and how far it has come. Storage only; decides nothing.
+
+Keys (``{bC}`` = bucket of the campaign's id, ``{bN}`` = bucket of a patient):
+  {bC}c:<id>      hash: s state, b sealed body          {bC}c:<id>:log   who did what when, sealed
+  {bC}c:<id>:rows chunk number -> sealed rows: opaque patient ids and reasons, never a phone
+  {bN}cr:<id>     row -> state of the recipient         {bN}cn:<id>      state -> how many, kept by the same script
+  {bL}campaigns   ids by the time they were made (the clinic's bucket)
+A recipient's effect is ``<bucket>-<campaign>.<row>``: what the carrier reports of it finds its row without a look-up.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from bot.outreach import scripts
+from bot.store.store import Store, head_of
+
+State = Literal["entering", "waiting", "running", "paused", "cancelled"]
+KEEP_SECONDS = 400 * 86_400
+CHUNK = 500
+LIST = "campaigns"
+# A recipient's states. A higher rank is never taken back: what is reported late or twice changes nothing.
+RANK = {"queued": 0, "unknown": 1, "sent": 2, "delivered": 3, "failed": 3, "not_sent": 3, "cancelled": 3}
+_EFFECT = re.compile(r"([0-9a-f]{1,3})-([A-Za-z0-9]{6,20})\.(\d{1,7})(c?)")
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A campaign as it is kept. *body* is what campaigns.py wrote; *log*: (at, who, did)."""
+
+    id: str
+    state: State
+    body: dict[str, Any]
+    log: tuple[tuple[float, str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A row of a campaign: its *patient* ("" when the row was refused, *why*), zone and segments for the pace."""
+
+    row: int
+    patient: str
+    zone: int
+    segments: int
+    why: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolment:
+    """Everything that one recipient's entry writes, at once or not at all."""
+
+    member: Member
+    version: str
+    record: bytes
+    event: bytes
+    body: bytes
+    due: float
+
+
+def parts_of(effect: str) -> tuple[str, int, bool] | None:
+    """(campaign, row, whether it is the call after a text) of an effect's id; None for an effect of no campaign."""
+    found = _EFFECT.fullmatch(effect)
+    return (found[2], int(found[3]), bool(found[4])) if found else None
+
+
+class Roster:
+    """Campaigns of one ledger."""
+
+    def __init__(self, store: Store) -> None:
+        self.store, self.client, self.cipher = store, store.client, store.cipher
+        script: Any = store.client.register_script
+        self._create, self._turn, self._move = script(scripts.CREATE), script(scripts.TURN), script(scripts.MOVE)
+        self._enter, self._due = script(scripts.ENTER), script(scripts.DUE)
+        self._cancel, self._reserve = script(scripts.CANCEL), script(scripts.RESERVE)
+
+    # -- names --
+
+    def key(self, campaign: str) -> str:
+        return f"{self.store.tag(self.store.bucket(campaign))}c:{campaign}"
+
+    def effect(self, campaign: str, patient: str, row: int) -> str:
+        """The id of the recipient's effect; the same for ever."""
+        return f"{self.store.bucket(patient):x}-{campaign}.{row}"
+
+    def _list(self) -> str:
+        return f"{self.store.tag(self.store.bucket(LIST))}{LIST}"
+
+    def _tag_of(self, effect: str) -> str:
+        return self.store.tag(int(effect.partition("-")[0], 16) % self.store.buckets)
+
+    # -- a campaign --
+
+    def create(self, campaign: str, body: dict[str, Any], at: float, who: str) -> bool:
+        """Write a new campaign in state ``entering``; False when it is there already (nothing changes then)."""
+        key = self.key(campaign)
+        sealed = self.cipher.seal(key, json.dumps(body).encode())
+        self.client.zadd(self._list(), {campaign: at}, nx=True)
+        entry = self._entry(key, at, who, "made")
+        return bool(self._create(keys=[key, f"{key}:log"], args=[sealed, entry, KEEP_SECONDS]))
+
+    def turn(self, campaign: str, allowed: Sequence[State], to: State, at: float, who: str, did: str) -> bool:
+        """From one of *allowed* to *to*, with a line in its log; False when it is in another state."""
+        key = self.key(campaign)
+        args = [to, self._entry(key, at, who, did), KEEP_SECONDS, *allowed]
+        return bool(self._turn(keys=[key, f"{key}:log"], args=args))
+
+    def state(self, campaign: str) -> State | None:
+        """One command: asked before each send."""
+        found: Any = self.client.hget(self.key(campaign), "s")
+        return found.decode() if found else None
+
+    def kept(self, campaign: str) -> Kept | None:
+        """The campaign, or None."""
+        key = self.key(campaign)
+        found: Any = self.client.hmget(key, "s", "b")
+        if found[0] is None:
+            return None
+        entries: Any = self.client.lrange(f"{key}:log", 0, -1)
+        log = tuple(tuple(json.loads(self.cipher.open(f"{key}:log", raw))) for raw in entries)
+        return Kept(campaign, found[0].decode(), json.loads(self.cipher.open(key, found[1])), log)
+
+    def all(self) -> list[str]:
+        """Every campaign's id, newest first."""
+        found: Any = self.client.zrange(self._list(), 0, -1, desc=True)
+        return [raw.decode() for raw in found]
+
+    def _entry(self, key: str, at: float, who: str, did: str) -> bytes:
+        return self.cipher.seal(f"{key}:log", json.dumps([at, who, did]).encode())
+
+    # -- its rows --
+
+    def keep_rows(self, campaign: str, number: int, members: Sequence[Member]) -> None:
+        """Chunk *number* of the file's rows, refused ones included."""
+        key = f"{self.key(campaign)}:rows"
+        plain = json.dumps([[one.row, one.patient, one.zone, one.segments, one.why] for one in members])
+        sealed = self.cipher.seal(f"{key}:{number}", zlib.compress(plain.encode(), 1))
+        self.client.hset(key, str(number), sealed)
+        self.client.expire(key, KEEP_SECONDS)
+
+    def rows(self, campaign: str) -> Iterator[list[Member]]:
+        """The chunks in order."""
+        key = f"{self.key(campaign)}:rows"
+        names: Any = self.client.hkeys(key)
+        for number in sorted(int(name) for name in names):
+            raw: Any = self.client.hget(key, str(number))
+            plain = zlib.decompress(self.cipher.open(f"{key}:{number}", raw))
+            yield [Member(*one) for one in json.loads(plain)]
+
+    # -- recipients --
+
+    def enter(self, campaign: str, all_of: Sequence[Enrolment]) -> list[str]:
+        """Each recipient with record, event and effect at once: ``ok``, ``seen`` (was in already) or ``conflict``."""
+        calls = []
+        for one in all_of:
+            patient = one.member.patient
+            tag = self.store.tag(self.store.bucket(patient))
+            effect = self.effect(campaign, patient, one.member.row)
+            record, entries = self.store.sealed_record(patient, one.version, one.record, [one.event])
+            keys = [f"{tag}p:{patient}", f"{tag}v:{patient}", f"{tag}e:{effect}", f"{tag}due"]
+            keys += [f"{tag}cr:{campaign}", f"{tag}cn:{campaign}"]
+            args = [one.version, record, entries[0], effect, one.due]
+            args += ["outreach", self.cipher.seal(keys[2], one.body), one.member.row, KEEP_SECONDS]
+            calls.append((keys, args))
+        return [raw.decode() for raw in self._many(self._enter, calls)]
+
+    def states(self, campaign: str, members: Sequence[Member]) -> list[str]:
+        """``state`` or ``state|detail`` of each; "" for one that never entered."""
+        by_tag: dict[str, list[int]] = {}
+        for at, one in enumerate(members):
+            if one.patient:
+                by_tag.setdefault(self.store.tag(self.store.bucket(one.patient)), []).append(at)
+        found = [""] * len(members)
+        for tag, places in by_tag.items():
+            raw: Any = self.client.hmget(f"{tag}cr:{campaign}", [str(members[at].row) for at in places])
+            for at, state in zip(places, raw, strict=True):
+                found[at] = state.decode() if state else ""
+        return found
+
+    def counts(self, campaign: str) -> Counter[str]:
+        """How many recipients are in each state; one short command for each bucket."""
+        total: Counter[str] = Counter()
+        for bucket in range(self.store.buckets):
+            found: Any = self.client.hgetall(f"{self.store.tag(bucket)}cn:{campaign}")
+            for name, count in found.items():
+                total[name.decode()] += int(count)
+        return +total
+
+    def move(self, effect: str, state: str, detail: str = "") -> bool:
+        """The recipient of *effect* is in *state* now; False when that is old news or no campaign's."""
+        parts = parts_of(effect)
+        if parts is None or parts[2]:
+            return False
+        campaign, row, _ = parts
+        tag = self._tag_of(effect)
+        args = [row, state, RANK[state], detail, *(word for pair in RANK.items() for word in pair)]
+        return bool(self._move(keys=[f"{tag}cr:{campaign}", f"{tag}cn:{campaign}"], args=args))
+
+    def bring_forward(self, effects: Iterable[tuple[str, float]]) -> int:
+        """New due times for effects that wait; those being sent right now keep theirs. How many were moved."""
+        calls = []
+        for effect, due in effects:
+            tag = self._tag_of(effect)
+            calls.append(([f"{tag}e:{effect}", f"{tag}due"], [effect, due]))
+        return sum(int(done) for done in self._many(self._due, calls))
+
+    def cancel(self, effects: Iterable[str]) -> int:
+        """Take back effects that wait. How many were taken back."""
+        calls = []
+        for effect in effects:
+            campaign, row, _ = parts_of(effect) or ("", 0, False)
+            tag = self._tag_of(effect)
+            keys = [f"{tag}e:{effect}", f"{tag}due", f"{tag}cr:{campaign}", f"{tag}cn:{campaign}"]
+            calls.append((keys, [effect, row]))
+        return sum(int(done) for done in self._many(self._cancel, calls))
+
+    def _many(self, script: Any, calls: list[tuple[list[str], list[Any]]]) -> list[Any]:
+        """One script with many keys: pipelined by bucket, so that it also runs on a cluster. Each call stands alone."""
+        found: list[Any] = [None] * len(calls)
+        by_tag: dict[str, list[int]] = {}
+        for at, (keys, _) in enumerate(calls):
+            by_tag.setdefault(keys[0].partition("}")[0], []).append(at)
+        for places in by_tag.values():
+            for start in range(0, len(places), CHUNK):
+                some = places[start : start + CHUNK]
+                # The first alone, so that a server that has forgotten the script learns it again.
+                found[some[0]] = script(keys=calls[some[0]][0], args=calls[some[0]][1])
+                pipe = self.client.pipeline(transaction=False)
+                for at in some[1:]:
+                    keys, args = calls[at]
+                    pipe.evalsha(script.sha, len(keys), *keys, *args)
+                for at, answer in zip(some[1:], pipe.execute(), strict=True):
+                    found[at] = answer
+        return found
+
+    def load(self, patients: Sequence[str]) -> dict[str, tuple[bytes, str]]:
+        """patient -> (record, version), of those that are known."""
+        by_tag: dict[str, list[str]] = {}
+        for patient in patients:
+            by_tag.setdefault(self.store.tag(self.store.bucket(patient)), []).append(patient)
+        found: dict[str, tuple[bytes, str]] = {}
+        for tag, some in by_tag.items():
+            for start in range(0, len(some), CHUNK):
+                keys = [f"{tag}p:{patient}" for patient in some[start : start + CHUNK]]
+                answers: Any = self.client.mget(keys)
+                for key, raw in zip(keys, answers, strict=True):
+                    if raw is not None:
+                        head, sealed = head_of(raw)
+                        record = self.cipher.open(f"{key}|{head}", sealed)
+                        found[key.partition("}p:")[2]] = (record, head[:-1])
+        return found
+
+    # -- the pace --
+
+    def forget_pace(self, sender: str) -> None:
+        """Places that were given to recipients who are not sent to now are free again."""
+        self.client.delete(f"{self.store.tag(self.store.bucket(LIST))}pace:{sender}")
+
+    def set_ends(self, campaign: str, at: float) -> None:
+        """When the last recipient's turn is."""
+        self.client.hset(self.key(campaign), "e", repr(at))
+
+    def ends(self, campaign: str) -> float | None:
+        """As set_ends."""
+        found: Any = self.client.hget(self.key(campaign), "e")
+        return float(found) if found else None
+
+    def reserve(self, sender: str, seconds: float, now: float) -> float:
+        """When the sender, shared by all workers and campaigns, may send next; its next place is *seconds* later."""
+        tag = self.store.tag(self.store.bucket(LIST))
+        return float(self._reserve(keys=[f"{tag}pace:{sender}"], args=[repr(now), repr(seconds)]))
+
+    def hold(self, effect: str, place: float) -> None:
+        """Remember the place in the queue that *effect* was given."""
+        self.client.set(f"{self._tag_of(effect)}ct:{effect}", repr(place), ex=86_400)
+
+    def held(self, effect: str) -> float | None:
+        """The place that *effect* was given, or None."""
+        found: Any = self.client.get(f"{self._tag_of(effect)}ct:{effect}")
+        return float(found) if found else None
+
+    def open_tasks(self) -> int:
+        """How many tasks wait for a human."""
+        counts: list[Any] = [
+            self.client.zcard(f"{self.store.tag(bucket)}tasks") for bucket in range(self.store.buckets)
+        ]
+        return sum(int(count) for count in counts)

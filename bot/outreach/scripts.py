@@ -1,0 +1,76 @@
+"""The Lua of campaigns. Every script is idempotent: a lost reply may run it again. Keys: see roster.py."""
+
+CREATE = """
+if redis.call('HSETNX', KEYS[1], 's', 'entering') == 0 then return 0 end
+redis.call('HSET', KEYS[1], 'b', ARGV[1])
+redis.call('RPUSH', KEYS[2], ARGV[2])
+redis.call('EXPIRE', KEYS[1], ARGV[3]); redis.call('EXPIRE', KEYS[2], ARGV[3])
+return 1
+"""
+
+TURN = """
+local have = redis.call('HGET', KEYS[1], 's')
+for at = 4, #ARGV do
+  if have == ARGV[at] then
+    redis.call('HSET', KEYS[1], 's', ARGV[1])
+    redis.call('RPUSH', KEYS[2], ARGV[2])
+    redis.call('EXPIRE', KEYS[2], ARGV[3])
+    return 1
+  end
+end
+return 0
+"""
+
+# The recipient's consent, log line and effect in one step; the roster says whether it was done before.
+ENTER = """
+local record, events, effect, due, roster, counts = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
+if redis.call('HEXISTS', roster, ARGV[8]) == 1 then return 'seen' end
+local version = string.match(redis.call('GETRANGE', record, 0, 47), '^(%d+|%x*)|') or '0|'
+if version ~= ARGV[1] then return 'conflict' end
+redis.call('SET', record, ARGV[2])
+redis.call('RPUSH', events, ARGV[3])
+redis.call('HSET', effect, 'k', ARGV[6], 'd', ARGV[7])
+redis.call('ZADD', due, ARGV[5], ARGV[4])
+redis.call('HSET', roster, ARGV[8], 'queued')
+redis.call('HINCRBY', counts, 'queued', 1)
+redis.call('EXPIRE', roster, ARGV[9]); redis.call('EXPIRE', counts, ARGV[9])
+return 'ok'
+"""
+
+MOVE = """
+local have = redis.call('HGET', KEYS[1], ARGV[1])
+if not have then return 0 end
+local old, rank = string.match(have, '^[^|]*'), -1
+for at = 5, #ARGV, 2 do if ARGV[at] == old then rank = tonumber(ARGV[at + 1]) end end
+if tonumber(ARGV[3]) <= rank then return 0 end
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[4] == '' and ARGV[2] or ARGV[2] .. '|' .. ARGV[4])
+redis.call('HINCRBY', KEYS[2], old, -1)
+redis.call('HINCRBY', KEYS[2], ARGV[2], 1)
+return 1
+"""
+
+DUE = """
+local got = redis.call('HMGET', KEYS[1], 'k', 's')
+if not got[1] or got[2] then return 0 end
+redis.call('ZADD', KEYS[2], ARGV[2], ARGV[1])
+return 1
+"""
+
+CANCEL = """
+local got = redis.call('HMGET', KEYS[1], 'k', 's')
+if not got[1] or got[2] then return 0 end
+redis.call('DEL', KEYS[1]); redis.call('ZREM', KEYS[2], ARGV[1])
+if redis.call('HGET', KEYS[3], ARGV[2]) == 'queued' then
+  redis.call('HSET', KEYS[3], ARGV[2], 'cancelled')
+  redis.call('HINCRBY', KEYS[4], 'queued', -1)
+  redis.call('HINCRBY', KEYS[4], 'cancelled', 1)
+end
+return 1
+"""
+
+RESERVE = """
+local now, free = tonumber(ARGV[1]), tonumber(redis.call('GET', KEYS[1]) or '0')
+local place = math.max(now, free)
+redis.call('SET', KEYS[1], string.format('%.6f', place + tonumber(ARGV[2])), 'EX', 86400)
+return string.format('%.6f', place)
+"""

@@ -1,0 +1,285 @@
+"""Outreach: a bad file changes nothing, every row has its reason, and a campaign loses nobody and asks nobody twice."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from bot.outreach.campaigns import CampaignError
+from bot.outreach.csvout import safe_cell
+from bot.outreach.opening import opening
+from bot.outreach.pacing import Pace, times
+from bot.outreach.sheet import MOST_BYTES, SheetError, read_sheet
+from bot.record import Consent, Record
+from bot.sending import pause as stop_all
+from bot.sending import resume as go_on
+from bot.store.store import Store
+from tests.outreach_stage import HEAD, NOON, OURS, ZONE, Clinic, phone, rows
+
+
+@pytest.fixture
+def clinic(store: Store) -> Clinic:
+    return Clinic(store)
+
+
+@pytest.mark.parametrize(
+    ("raw", "row", "word"),
+    [
+        (b"", 0, "empty"),
+        (b"phone\n", 0, "nothing below"),
+        (b"name,x\na,b\n", 1, "no column is named phone"),
+        (b"phone,mobile\n1,2\n", 1, "2 columns"),
+        (b"phone,name\n+17135550142,Jos\xe9\n", 2, "UTF-8"),
+        (b"phone,name\n+17135550142,a\n+17135550143,a\0b\n", 3, "NUL"),
+        (b'phone,name\n+17135550142,"open\n+1713', 2, "never closed"),
+        (b'phone,name\n+17135550142,"a"b"\n', 2, "quotes"),
+        (b"phone,name\n+17135550142,a,b\n", 2, "3 values"),
+        (b"phone,name\n=HYPERLINK(1),a\n", 2, "formula"),
+        (b"\xff\xfeab\x00", 0, "UTF-16"),
+    ],
+)  # fmt: skip
+def test_a_bad_file_is_refused_with_the_row(raw: bytes, row: int, word: str) -> None:
+    """Nothing of the file's content is repeated: it may be a patient's."""
+    with pytest.raises(SheetError) as refused:
+        read_sheet(raw)
+    assert (refused.value.faults[0].row, word in str(refused.value)) == (row, True)
+    assert "5550142" not in str(refused.value)
+
+
+def test_a_file_of_200_megabytes_is_refused_unread() -> None:
+    with pytest.raises(SheetError, match="Split it"):
+        read_sheet(bytes(MOST_BYTES + 1))
+
+
+@pytest.mark.parametrize("encoded", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("mark", [",", ";", "\t"])
+def test_what_spreadsheets_save_is_read(encoded: str, mark: str) -> None:
+    raw = f'Teléfono{mark}Name\r\n7135550142{mark}"Ana {mark} María"\r\n\r\n'.encode(encoded)
+    sheet = read_sheet(raw)
+    assert [(number, sheet.cell(cells, "phone"), cells[1]) for number, cells in sheet.rows] == [
+        (2, "7135550142", f"Ana {mark} María")
+    ]
+
+
+def test_every_row_has_its_reason(clinic: Clinic, store: Store) -> None:
+    """Twelve rows, eleven reasons, one recipient."""
+    talk = clinic.conversation
+    talk.hear(phone(1), "sms", "hi", "a1")
+    talk.hear(phone(2), "sms", "hi", "b1")
+    talk.hear(phone(2), "sms", "STOP", "b2")
+    talk.note(store.cipher.patient_id(phone(3)), "n3", facts=frozenset({"landline"}))
+    table = [
+        ("", "yes", "form", "no_phone"), ("12345", "yes", "form", "bad_phone"), ("1.71E+10", "yes", "form", "damaged_phone"),
+        ("+14165550142", "yes", "form", "region"), ("+18005550142", "yes", "form", "no_person"),
+        ("(713) 200-0000", "yes", "form", None), (phone(0), "yes", "form", "duplicate"),
+        (phone(1), "yes", "form", "open_session"), (phone(2), "yes", "form", "opted_out"),
+        (phone(3), "yes", "form", "landline"), (phone(4), "", "", "no_consent"), (phone(5), "yes", "", "no_source"),
+        (phone(6), "no", "form", "said_no"),
+    ]  # fmt: skip
+    plan = clinic.plan(HEAD + "".join(f"{number},en,{yes},{source},\n" for number, yes, source, _ in table))
+    assert [row.why for row in plan.rows] == [why for *_, why in table]
+    assert [one.row for one in plan.examples] == [7]
+    told = list(csv.reader(io.StringIO("".join(clinic.campaigns.plan_lines(plan)))))
+    assert told[7][-2:] == ["refused", "the same number is in an earlier row (row 7)"]
+    assert not [cell for line in told for cell in line if cell.lstrip().startswith(("=", "+", "-", "@"))]
+
+
+def test_no_cell_of_a_result_is_a_formula() -> None:
+    for text in ("=1", " =1", "+1", "-1", "@x", "\tx", "\rx"):
+        assert safe_cell(text).startswith("'")
+    assert safe_cell("a=1") == "a=1"
+
+
+def test_a_plan_changes_nothing_and_says_what_the_patient_will_get(clinic: Clinic, store: Store) -> None:
+    """The example of the plan is, word for word, what is sent."""
+    clinic.plan(rows(1))  # a new store makes its identity
+    before = set(store.client.keys())
+    plan = clinic.plan(rows(6))
+    assert set(store.client.keys()) == before
+    assert plan.cost == sum(plan.segments[row.language("en")] for row in plan.accepted) * 12_000
+    said: list[str] = []
+    clinic.line.text = lambda to, body, effect: said.append(body) or "SM1"  # type: ignore[method-assign,func-returns-value]
+    clinic.campaigns.send(plan, "ana")
+    clinic.until(NOON + 10, 1.0)
+    assert sorted(set(said)) == sorted({one.body for one in plan.examples})
+
+
+def test_the_pace_begins_slowly_and_waits_for_each_zone() -> None:
+    """100 in the first hour, 200 in the second; a zone that is still asleep lets the other go first."""
+    from bot.consent import hours_for
+
+    hours = {
+        0: hours_for(("America/Chicago",), ZONE, "09:00", "20:00"),
+        1: hours_for(("America/Los_Angeles",), ZONE, "09:00", "20:00"),
+    }
+    found = list(times([0] * 300, [1] * 300, hours, Pace(10, 100), NOON))
+    assert found[100][1] - NOON == pytest.approx(3600)
+    assert found[299][1] - NOON == pytest.approx(7200, abs=30)
+    morning = NOON - 3 * 3600  # 09:00 in Chicago, 07:00 in Los Angeles
+    order = list(times([1, 0, 1, 0], [1] * 4, hours, Pace(1), morning))
+    assert [index for index, _ in order] == [1, 3, 0, 2]
+    assert order[2][1] == morning + 2 * 3600
+
+
+def test_a_campaign_of_300_rows_survives_deaths_pause_and_resume(clinic: Clinic, store: Store) -> None:
+    """Workers die on both sides of the carrier all the time; nobody is lost, nobody is sent to twice."""
+    plan = clinic.plan(rows(300))
+    assert len(plan.accepted) == 300
+    campaign = clinic.campaigns.send(plan, "ana")
+    clinic.line.deadly = 0.15
+    clinic.until(NOON + 12, 1.0)
+    clinic.campaigns.pause(campaign, "ana")
+    before = sum(clinic.line.taken.values())
+    clinic.until(NOON + 60, 5.0)
+    assert before == sum(clinic.line.taken.values()) < 200
+    clinic.campaigns.resume(campaign, "ben")
+    clinic.line.deadly = 0.15
+    clinic.until(NOON + 100, 2.0)
+    clinic.until(NOON + 700, 20.0)
+    clinic.line.deadly = 0.0
+    clinic.until(NOON + 1500, 50.0)
+    counts = clinic.campaigns.progress(campaign).counts
+    assert max(clinic.line.taken.values()) == 1
+    flagged = [task for task in store.tasks() if task.kind == "ambiguous_send"]
+    assert counts["sent"] + counts["unknown"] == 300
+    assert len(flagged) == counts["unknown"] == sum(state.count("unknown") for state in clinic.states(campaign)) < 40
+    assert len(clinic.line.taken) >= counts["sent"]
+    assert clinic.campaigns.progress(campaign).state == "done"
+
+
+def test_cancel_takes_back_all_who_wait_and_is_for_good(clinic: Clinic, store: Store) -> None:
+    campaign = clinic.campaigns.send(clinic.plan(rows(40)), "ana")
+    clinic.until(NOON + 1, 0.5)
+    clinic.campaigns.cancel(campaign, "ana")
+    sent = sum(clinic.line.taken.values())
+    clinic.until(NOON + 30_000, 3_000)
+    assert sum(clinic.line.taken.values()) == sent < 40
+    assert clinic.campaigns.progress(campaign).counts == {"sent": sent, "cancelled": 40 - sent}
+    with pytest.raises(CampaignError, match="cancelled"):
+        clinic.campaigns.resume(campaign, "ana")
+
+
+def test_a_large_campaign_needs_a_second_person(store: Store) -> None:
+    clinic = Clinic(store, approval=5)
+    campaign = clinic.campaigns.send(clinic.plan(rows(6)), "ana")
+    clinic.until(NOON + 30_000, 3_000)
+    assert not clinic.line.taken
+    with pytest.raises(CampaignError, match="another person"):
+        clinic.campaigns.approve(campaign, "Ana")
+    clinic.at = NOON + 86_400
+    clinic.campaigns.approve(campaign, "ben")
+    clinic.until(NOON + 86_430, 1)
+    assert sum(clinic.line.taken.values()) == 6
+
+
+def test_sending_that_died_half_way_goes_on_with_the_same_file_and_never_again_after(
+    clinic: Clinic, store: Store
+) -> None:
+    """The second try enters who is missing; a third is refused."""
+    plan = clinic.plan(rows(1200))
+    entered, whole = 0, clinic.roster.enter
+
+    def dying(campaign: str, some: Any) -> Any:
+        nonlocal entered
+        entered += 1
+        if entered == 2:
+            whole(campaign, some[:100])
+            raise KeyboardInterrupt
+        return whole(campaign, some)
+
+    clinic.roster.enter = dying  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        clinic.campaigns.send(plan, "ana")
+    assert clinic.campaigns.progress(plan.mark).state == "entering"
+    clinic.work()
+    assert not clinic.line.taken
+    clinic.campaigns.send(clinic.plan(rows(1200)), "ana")
+    assert clinic.campaigns.progress(plan.mark).counts == {"queued": 1200}
+    assert "sent with this flow before" in clinic.plan(rows(1200)).blockers[0]
+
+
+def test_who_stops_between_plan_and_turn_is_not_written_to(clinic: Clinic) -> None:
+    """The consent is asked at the moment of sending; the result says why."""
+    campaign = clinic.campaigns.send(clinic.plan(rows(3)), "ana")
+    clinic.conversation.hear(phone(1), "sms", "STOP", "s1")
+    clinic.until(NOON + 10, 1.0)
+    assert phone(1) not in clinic.line.taken
+    results = list(csv.reader(io.StringIO("".join(clinic.campaigns.result_lines(campaign)))))
+    assert [(row[0], row[2], row[3]) for row in results[1:]] == [
+        ("2", "sent", ""), ("3", "not_sent", "opted out"), ("4", "sent", "")
+    ]  # fmt: skip
+
+
+def test_the_switch_and_a_full_inbox_hold_a_campaign(store: Store) -> None:
+    clinic = Clinic(store, open_tasks=50)
+    clinic.campaigns.send(clinic.plan(rows(3)), "ana")
+    stop_all(store, "a wrong text", "ben", clinic.at)
+    clinic.until(NOON + 1000, 100)
+    assert not clinic.line.taken
+    go_on(store, "ben", clinic.at, ZoneInfo(ZONE))
+    for number in range(50):
+        clinic.conversation.note(store.cipher.patient_id(f"x{number}"), f"t{number}", tasks=("person",))
+    clinic.until(NOON + 4000, 100)
+    assert not clinic.line.taken
+    for task in store.tasks():
+        store.close_task(task, "ben")
+    clinic.until(NOON + 6000, 100)
+    assert sum(clinic.line.taken.values()) == 3
+
+
+def test_each_failure_is_a_task_of_its_own(clinic: Clinic, store: Store) -> None:
+    """Of patients who never had a conversation, and again after the first was closed."""
+    for number in range(9):
+        clinic.conversation.note(store.cipher.patient_id(f"x{number}"), "n", tasks=("undelivered",))
+    assert len(store.tasks()) == 9
+    store.close_task(store.tasks()[0], "ana")
+    clinic.at += 1
+    clinic.conversation.note(store.cipher.patient_id("x0"), "n2", tasks=("undelivered",))
+    clinic.conversation.note(store.cipher.patient_id("x0"), "n2", tasks=("undelivered",))
+    assert len(store.tasks()) == 9
+
+
+def test_what_the_carrier_reports_reaches_the_campaign_once(clinic: Clinic, store: Store) -> None:
+    """Late, twice and out of order: delivered stays delivered, a failure has its code."""
+    campaign = clinic.campaigns.send(clinic.plan(rows(2)), "ana")
+    clinic.until(NOON + 5, 1.0)
+    first, second = (clinic.roster.effect(campaign, store.cipher.patient_id(phone(n)), n + 2) for n in (0, 1))
+    for status in ("delivered", "sent", "delivered", "undelivered"):
+        clinic.reports.delivered("SM" + "1" * 32, status, 30003 if status == "undelivered" else None, first)
+    clinic.reports.delivered("SM" + "1" * 32, "undelivered", 30005, second)
+    assert clinic.campaigns.progress(campaign).counts == {"delivered": 1, "failed": 1}
+    assert "30005" in "".join(clinic.campaigns.result_lines(campaign))
+
+
+def test_who_does_not_answer_the_text_is_called_and_who_does_is_not(clinic: Clinic) -> None:
+    clinic.campaigns.send(clinic.plan(rows(2), call_after_hours=25), "ana")
+    clinic.until(NOON + 5, 1.0)
+    clinic.conversation.hear(phone(0), "sms", "yes", "y1")
+    clinic.at = NOON + 26 * 3600
+    clinic.until(NOON + 26 * 3600 + 100, 20)
+    assert dict(clinic.line.calls) == {phone(1): 1}
+
+
+def test_two_campaigns_share_one_pace(store: Store) -> None:
+    """Ten a second for the sender, not for each campaign, whatever was planned."""
+    clinic = Clinic(store, rate=10.0)
+    for start in (0, 1000):
+        clinic.campaigns.send(clinic.plan(rows(60, start)), "ana")
+    clinic.until(NOON + 30, 0.1)
+    moments = [at for at, *_ in clinic.line.log]
+    assert len(moments) == 120
+    each = [sum(second <= at - NOON < second + 1 for at in moments) for second in range(12)]
+    assert max(each) <= 12
+
+
+def test_a_record_that_was_erased_is_nobody_to_write_to(clinic: Clinic) -> None:
+    told = {"c": "x", "f": "triage", "v": "sms"}
+    hours = clinic.conversation.hours("")
+    made = opening(clinic.conversation.clinic, "p", Record(""), "0-x.1", told, hours, NOON)
+    assert (made.body, made.call) == (None, False)
+    willing = Record(OURS, consents=(Consent("outreach", True, 1.0, "t"),))
+    assert opening(clinic.conversation.clinic, "p", willing, "0-x.1", told, hours, NOON).body
