@@ -105,7 +105,8 @@ def _answer(route: Route, visit: Visit, parts: dict[str, str]) -> Response:
     if route.method == "POST" and not _token_is_right(visit):
         return kept.press_again(visit)
     about = parts.get("patient") or parts.get("name") or ""
-    if route.action:
+    renewed = visit.request.method == "GET" and "X-Poll" in visit.request.headers
+    if route.action and not (desk.sessions.saw(visit.who.id, about) and renewed):
         visit.audit(route.action, about)
     answer = route.handler(visit, **parts)
     if route.action and answer.status_code >= 400:

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import json
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from flask import Response, abort
 
+from bot.console import story, terms
 from bot.console.desk import Visit
+from bot.console.languages import sentence
+from bot.console.queue import against
 from bot.record import Record, from_bytes
-from bot.takeover import Done, TakeOver
+from bot.takeover import Done, TakeOver, as_sent
 from bot.tasks import TASKS
+from bot.wording import fill, segments
 
 LONGEST_REPLY = 640
+EMPTY = sentence("The reply is empty.")
 
 
 def page(visit: Visit, patient: str) -> Response:
@@ -28,43 +35,58 @@ def reveal(visit: Visit, patient: str) -> Response:
 def claim(visit: Visit, patient: str) -> Response:
     """Take over."""
     _record(visit, patient)
-    return _after(
-        visit, patient, TakeOver(visit.desk.conversation).claim(patient, visit.who.id, visit.typed("once", 40))
-    )
+    return _after(visit, patient, _hands(visit).claim(patient, visit.who.id, visit.typed("once", 40)))
 
 
 def release(visit: Visit, patient: str) -> Response:
-    """Hand back."""
+    """Hand back: at the same question, or with the safety questions asked again."""
     _record(visit, patient)
-    return _after(
-        visit, patient, TakeOver(visit.desk.conversation).release(patient, visit.who.id, visit.typed("once", 40))
-    )
+    screens = visit.typed("screens") == "yes"
+    done = _hands(visit).release(patient, visit.who.id, visit.typed("once", 40), screens=screens)
+    return _after(visit, patient, done)
 
 
 def reply(visit: Visit, patient: str) -> Response:
-    """A text of the nurse's own."""
-    _record(visit, patient)
-    body = visit.typed("reply", LONGEST_REPLY).replace("\r\n", "\n").strip()
+    """A text of the nurse's own; with *template*, one more sentence in the field and nothing sent."""
+    record = _record(visit, patient)
+    body = as_sent(visit.typed("reply", LONGEST_REPLY))
+    if visit.typed("template").isdecimal():
+        return _page(visit, patient, reply=_with_template(visit, record, body))
     if not body:
-        return _page(visit, patient, 422, said=visit.say("The reply is empty."))
-    done = TakeOver(visit.desk.conversation).reply(patient, visit.who.id, body, visit.typed("once", 40))
-    return _after(visit, patient, done, body)
+        return _page(visit, patient, 422, said=visit.say(EMPTY))
+    return _after(visit, patient, _hands(visit).reply(patient, visit.who.id, body, visit.typed("once", 40)), body)
+
+
+def note(visit: Visit, patient: str) -> Response:
+    """A note for colleagues."""
+    _record(visit, patient)
+    words = visit.typed("note", 1000).strip()
+    if words:
+        _hands(visit).note(patient, visit.who.id, words, visit.typed("once", 40))
+    return visit.go(f"/patients/{patient}")
 
 
 def close(visit: Visit, patient: str, task: str) -> Response:
-    """A task is done."""
-    _record(visit, patient)
-    for one in visit.desk.store.tasks():
-        if (one.id, one.patient) == (task, patient):
-            visit.desk.store.close_task(one, visit.who.id)
+    """A task is done. Not when something came after the page was opened: it has to be read first."""
+    record = _record(visit, patient)
+    if visit.typed("seen") not in ("", str(record.last_at)):
+        return _page(
+            visit, patient, 409, said=visit.say("The patient wrote since you opened this page. Read it first.")
+        )
+    for one in visit.desk.lists.tasks_of(patient):
+        if one.id == task and one.closed_by is None and visit.desk.store.close_task(one, visit.who.id):
             return visit.go(f"/patients/{patient}")
     return _page(visit, patient, 409, said=visit.say("This task was closed already."))
+
+
+def _hands(visit: Visit) -> TakeOver:
+    return TakeOver(visit.desk.conversation)
 
 
 def _after(visit: Visit, patient: str, done: Done, body: str = "") -> Response:
     if done.ok:
         return visit.go(f"/patients/{patient}")
-    owner = _name(visit, done.owner)
+    owner = visit.desk.people.names().get(done.owner or "", "")
     said = visit.say(done.why) + (" " + visit.say("{name} has it now.", name=owner) if owner else "")
     return _page(visit, patient, 409, said=said, reply=body)
 
@@ -79,11 +101,13 @@ def _record(visit: Visit, patient: str) -> Record:
 def _page(
     visit: Visit, patient: str, status: int = 200, *, phone: str = "", said: str = "", reply: str = ""
 ) -> Response:
-    desk, record = visit.desk, _record(visit, patient)
-    tasks = [{"id": one.id, "says": TASKS[one.kind].says} for one in desk.store.tasks() if one.patient == patient]
-    events = [json.loads(raw) for raw in desk.store.events(patient)]
-    by_staff = {event["says"][0] for event in events if event.get("in") == "staff"}
-    bubbles = [bubble for event in events for bubble in _bubbles(visit, event, by_staff)]
+    desk, record, names = visit.desk, _record(visit, patient), visit.desk.people.names()
+    tasks = [
+        {"id": one.id, "says": visit.say(TASKS[one.kind].says), "against": against(visit, one), "urgency": one.urgency,
+         "closed": names.get(one.closed_by, one.closed_by) if one.closed_by else ""}
+        for one in desk.lists.tasks_of(patient) if one.kind in TASKS
+    ]  # fmt: skip
+    hours = desk.conversation.hours(record.whereabouts)
     return visit.page(
         "patient.html",
         status,
@@ -93,44 +117,36 @@ def _page(
         said=said,
         reply=reply,
         tasks=tasks,
-        bubbles=bubbles,
-        owner=_name(visit, record.owner),
+        bubbles=story.tell(visit, patient, names),
+        planned=desk.conversation.upcoming(patient),
+        owner=names.get(record.owner or "", record.owner or ""),
         mine=record.owner == visit.who.id,
         nurse=visit.who.may("nurse"),
         why=_why(visit, record),
-        quiet=not desk.conversation.hours(record.phone).open(desk.now()),
+        quiet=not hours.open(desk.now()),
+        templates=_templates(visit, record),
+        price=desk.settings.price_per_segment,
+        count=segments(reply).count if reply else 0,
     )
 
 
-def _name(visit: Visit, person_id: str | None) -> str:
-    person = visit.desk.people.by_id(person_id) if person_id else None
-    return person.name if person else person_id or ""
-
-
-def _bubbles(visit: Visit, event: dict[str, Any], by_staff: set[str]) -> list[dict[str, Any]]:
-    """An event of the log as bubbles: the patient's words beside how they were read, then what was said to them."""
-    found, at, kind = [], event.get("at", 0.0), event.get("in", "")
-    if kind == "said":
-        reading = event.get("reading") or ["", None, ""]
-        about = visit.say("read as {kind} {value}", kind=reading[0], value="" if reading[1] is None else reading[1])
-        found.append({"side": "patient", "text": event.get("said") or "-", "about": about, "at": at})
-    elif kind in ("claimed", "released"):
-        says = "{name} took over." if kind == "claimed" else "{name} handed back to the bot."
-        name = _name(visit, event.get("by"))
-        found.append({"side": "note", "text": visit.say(says, name=name), "about": "", "at": at})
-    elif kind in ("not_sent", "note"):
-        found.append({"side": "note", "text": event.get("why") or "-", "about": visit.say("note"), "at": at})
-    # A nurse's text is shown where it was written; its hand-over to the carrier is a line, not the same bubble again.
-    if kind == "text" and event.get("says") and event["says"][0] in by_staff:
-        return [{"side": "note", "text": visit.say("The reply was handed to the carrier."), "about": "", "at": at}]
-    words = "\n".join(one for one in event.get("says", ()) if one)
-    if words:
-        who = (
-            visit.say("from {name}", name=_name(visit, event.get("by"))) if kind == "staff" else event.get("state", "")
-        )
-        about = visit.say("handed to the carrier") if kind == "text" else who
-        found.append({"side": "staff" if kind == "staff" else "bot", "text": words, "about": about, "at": at})
+@cache
+def _replies() -> list[dict[str, str]]:
+    found: list[dict[str, str]] = json.loads((Path(__file__).parent / "replies.json").read_text("utf-8"))
     return found
+
+
+def _templates(visit: Visit, record: Record) -> list[str]:
+    """Ready sentences in the patient's language."""
+    language = record.session.language if record.session else "en"
+    values = {**visit.desk.conversation.clinic.values, "name": visit.who.name}
+    return [as_sent(fill(one.get(language, one["en"]), values)) for one in _replies()]
+
+
+def _with_template(visit: Visit, record: Record, body: str) -> str:
+    ready = _templates(visit, record)
+    number = int(visit.typed("template", 3))
+    return f"{body} {ready[number]}".strip()[:LONGEST_REPLY] if number < len(ready) else body
 
 
 def _why(visit: Visit, record: Record) -> dict[str, Any] | None:
@@ -145,10 +161,9 @@ def _why(visit: Visit, record: Record) -> dict[str, Any] | None:
         for rule in [*state.get("rules", ()), state.get("otherwise") or {}]:
             if rule.get("id") == session.rule:
                 named += rule.get("source", ())
-    sources = [flow["sources"].get(name, name) for name in dict.fromkeys(named)]
     return {
-        "outcome": session.outcome,
+        "outcome": visit.say(terms.OUTCOMES.get(session.outcome, session.outcome)),
         "rule": session.rule,
-        "answers": list(session.answers.items()),
-        "sources": sources,
+        "answers": [(terms.plain(name), terms.plain(value)) for name, value in session.answers.items()],
+        "sources": [(name, flow["sources"].get(name, "")) for name in dict.fromkeys(named)],
     }

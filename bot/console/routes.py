@@ -63,6 +63,7 @@ ROUTES = (
     Route("/patients/<patient>/reveal", "POST", "nurse", patient.reveal, "phone number shown"),
     Route("/patients/<patient>/claim", "POST", "nurse", patient.claim, "take over"),
     Route("/patients/<patient>/reply", "POST", "nurse", patient.reply, "reply"),
+    Route("/patients/<patient>/note", "POST", "nurse", patient.note, "note"),
     Route("/patients/<patient>/release", "POST", "nurse", patient.release, "hand back"),
     Route("/patients/<patient>/tasks/<task>/close", "POST", "nurse", patient.close, "close task"),
     # -- staff --

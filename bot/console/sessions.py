@@ -65,6 +65,12 @@ class Sessions:
         """Every session of *person*, everywhere."""
         self._people.change(person.id, lambda one: replace(one, epoch=one.epoch + 1))
 
+    def saw(self, person_id: str, patient: str) -> bool:
+        """*person_id* opened *patient* within ten minutes, so a page that renews itself is not one view more. The first
+        is always False, whatever a request claims of itself."""
+        key = f"{{console}}saw:{person_id}:{hashlib.sha256(patient.encode('utf-8', 'replace')).hexdigest()[:24]}"
+        return not self._redis.set(key, 1, nx=True, ex=600)
+
     def _keep(self, token: str, signed: Signed) -> None:
         key = _key(token)
         self._redis.set(key, self._cipher.seal(key, json.dumps(asdict(signed)).encode()), ex=LONGEST_SECONDS)

@@ -26,6 +26,7 @@ READINGS = {
 }
 DELIVERY = {
     "waiting": sentence("waits to be sent"),
+    "handed": sentence("handed to the carrier"),
     "accepted": sentence("taken by the carrier"),
     "scheduled": sentence("taken by the carrier"),
     "queued": sentence("taken by the carrier"),

@@ -68,6 +68,26 @@ function tell() {
 tell();
 document.addEventListener("htmx:afterSettle", tell);
 
+// -- what a reply costs, while it is typed; the program counts again when it sends --
+
+const GSM = /^[@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !"#¤%&'()*+,\-./0-9:;<=>?¡A-ZÄÖÑÜ§¿a-zäöñüà^{}\\[~\]|€]*$/;
+
+function segmentsOf(text) {
+  if (!text) return 0;
+  const plain = GSM.test(text);
+  const units = plain ? text.length + (text.match(/[\^{}\\[~\]|€]/g) || []).length : text.length;
+  const [alone, joined] = plain ? [160, 153] : [70, 67];
+  return units <= alone ? 1 : Math.ceil(units / joined);
+}
+
+document.addEventListener("input", (event) => {
+  const count = find("#count");
+  if (!count || event.target.name !== "reply") return;
+  const number = segmentsOf(event.target.value.trim());
+  const cost = (number * Number(count.dataset.price)).toFixed(3);
+  count.textContent = number ? count.dataset.says.replace("#", number).replace("@", cost) : "";
+});
+
 // -- a form is sent once; a second press waits for the first --
 
 document.addEventListener("submit", (event) => {
