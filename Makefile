@@ -8,7 +8,7 @@ WORKERS ?= 2
 bench: $(VENV)/.dev  ## about ten minutes; PARTS="inprocess http" runs only those
 	$(BIN)/python -m tests.bench $(PARTS)
 
-.PHONY: bench run test faults lint lock reading-report schema clean
+.PHONY: run test faults browser lint lock reading-report schema clean
 
 run: $(VENV)/.run
 	@exec $(BIN)/python -m bot run
@@ -18,6 +18,9 @@ test: $(VENV)/.dev lint
 
 faults: $(VENV)/.dev  ## kills real processes; FAULTS_SEED=n and FAULTS_SIZE=patients choose the run
 	$(BIN)/python -m pytest -n 0 -s -m faults
+
+browser: $(VENV)/.dev  ## needs Chromium (apt-get install chromium); CONSOLE_PICTURES=DIR keeps the screenshots
+	$(BIN)/python -m pytest -n 0 -m browser
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -156,14 +157,21 @@ def _why(visit: Visit, record: Record) -> dict[str, Any] | None:
     if session is None or loaded is None or session.outcome is None:
         return None
     flow = loaded.flow.model_dump(mode="json")
-    named: list[str] = []
-    for state in flow["states"].values():
-        for rule in [*state.get("rules", ()), state.get("otherwise") or {}]:
-            if rule.get("id") == session.rule:
-                named += rule.get("source", ())
+    named = list(_sources(flow["states"], session.rule)) + list(_sources(flow["on"], session.rule))
     return {
         "outcome": visit.say(terms.OUTCOMES.get(session.outcome, session.outcome)),
         "rule": session.rule,
         "answers": [(terms.plain(name), terms.plain(value)) for name, value in session.answers.items()],
         "sources": [(name, flow["sources"].get(name, "")) for name in dict.fromkeys(named)],
     }
+
+
+def _sources(part: Any, rule: str | None) -> Iterator[str]:
+    """The sources of every place in a flow that gives *rule*."""
+    if isinstance(part, dict):
+        if rule and rule in (part.get("id"), part.get("rule")):
+            yield from part.get("source") or ()
+        part = list(part.values())
+    if isinstance(part, list):
+        for one in part:
+            yield from _sources(one, rule)

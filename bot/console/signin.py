@@ -101,7 +101,7 @@ def _join_form(visit: Visit, token: str, status: int, error: str) -> Response:
         "join.html",
         status,
         token=token,
-        secret=invite.secret,
+        code_key=invite.secret,
         role=invite.role,
         error=error,
         renewed=person,
