@@ -112,13 +112,15 @@ def _refuse(problems: list[str]) -> None:
 def main() -> None:
     """Entry point."""
     from bot.audit import audit
+    from bot.backup import backup, restore
     from bot.dead import dead
     from bot.doctor import doctor
+    from bot.forget import forget
     from bot.keys import keys
     from bot.outreach.command import outreach
     from bot.plan_command import consent, plan
     from bot.sending_command import sending
 
-    for group in (audit, consent, dead, doctor, keys, outreach, plan, sending):
+    for group in (audit, backup, consent, dead, doctor, forget, keys, outreach, plan, restore, sending):
         cli.add_command(group)
     cli()

@@ -10,6 +10,7 @@ import json
 import random
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import astuple, dataclass, replace
 from typing import Any
 
@@ -17,7 +18,7 @@ from bot import calls, late, plan, twiml, visits
 from bot.consent import Hours, Verdict, may_answer_silence, may_still_send
 from bot.decide import take
 from bot.ledger import Ledger, written
-from bot.record import Consent, Record, from_bytes
+from bot.record import ERASED, Consent, GoneError, Record, erased_since, from_bytes
 from bot.turn import Clinic, Door, Heard, Input, Turn
 from bot.work import with_consent
 
@@ -88,6 +89,8 @@ class Conversation:
         """An input that came at *came* while the store was away and got the static answer *answered*, which stays the
         answer of its key. Once per key; see late.py for what is made of it."""
         patient, hours = self.patient_id(phone), self.hours(phone)
+        if erased_since(self.store.load(patient, key).record, came):
+            return
 
         def decide(record: Record, now: float) -> tuple[Turn, bytes]:
             return late.taken_up(self.clinic, patient, record, given, now, came=came, hours=hours), answered
@@ -135,7 +138,7 @@ class Conversation:
             record, dropped = plan.pointless(self.clinic, record.but(unanswered=0), "link_opened")
             return self._bare(record, dropped, {"at": now, "in": "link_opened", "visit": link.visit}), b"opened"
 
-        self._commit(link.patient, "", f"open:{token}", decide)
+        self._told(link.patient, f"open:{token}", decide)
         return self.booking.get(link.visit)
 
     def link(self, token: str) -> str | None:
@@ -249,7 +252,7 @@ class Conversation:
         def decide(record: Record, now: float) -> tuple[Turn, bytes]:
             return calls.over(self.clinic, patient, record, effect_id, status, by, now), b"over"
 
-        self._commit(patient, "", f"over:{effect_id}", decide)
+        self._told(patient, f"over:{effect_id}", decide)
 
     def note(
         self,
@@ -274,7 +277,7 @@ class Conversation:
             event = {"at": now, "in": "note", "why": why, "tasks": list(tasks), "opted_out": opted_out}
             return replace(self._bare(record, dropped, event), tasks=tasks), b"noted"
 
-        self._commit(patient, phone, key, decide)
+        self._told(patient, key, decide, phone)
 
     def flooded(self, phone: str, key: str) -> None:
         """A text of *phone* was over a limit and was not read: a person looks. Once per key."""
@@ -295,9 +298,19 @@ class Conversation:
 
     def staff_turn(self, patient: str, key: str, decide: Callable[[Record, float], tuple[Turn, bytes]]) -> bytes:
         """A commit by a member of staff (bot/takeover.py), stored under *key* like any turn."""
-        return self._commit(patient, "", key, decide)
+        try:
+            return self._commit(patient, "", key, decide)
+        except GoneError as gone:
+            return json.dumps([False, str(gone), None]).encode()
 
     # -- inside --
+
+    def _told(
+        self, patient: str, key: str, decide: Callable[[Record, float], tuple[Turn, bytes]], phone: str = ""
+    ) -> None:
+        """Something that came about a patient, not from them: of one who was erased nothing is kept."""
+        with suppress(GoneError):
+            self._commit(patient, phone, key, decide)
 
     def _said(self, phone: str, key: str, decide: Callable[[Record, float], Turn]) -> bytes:
         """One turn on a call, rendered and stored under *key*."""
@@ -325,6 +338,8 @@ class Conversation:
             raw = self._commit(patient, "", f"fx:{effect_id}", not_itself)
         except _PutOffError as put_off:
             return Outgoing("", None, put_off.verdict.why, put_off.verdict.later)
+        except GoneError as gone:
+            return Outgoing("", None, str(gone))
         return Outgoing(**json.loads(raw))
 
     def _commit(
@@ -338,6 +353,10 @@ class Conversation:
             if loaded.answer is not None:
                 return bytes(loaded.answer)
             record = from_bytes(loaded.record) if loaded.record else Record(phone)
+            if not record.phone:
+                if not phone:
+                    raise GoneError("This patient was erased.")
+                record = record.but(phone=phone, facts=record.facts - {ERASED})
             now = self.now()
             found, answer = decide(record, now)
             done = self.store.commit(

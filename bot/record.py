@@ -14,6 +14,7 @@ from typing import Any, Literal
 from bot.engine import Session
 from bot.frozen import Frozen
 
+ERASED = "erased"  # a fact: this record is what is left of a patient who was erased, at last_at
 _PLAIN = ("started_at", "last_at", "opted_out", "unanswered", "owner", "planned", "sent", "echoes", "calling",
           "result", "scores", "visit_at", "zip_code")  # fmt: skip
 _EMPTY: tuple[Any, ...] = (None, False, (), {})
@@ -22,6 +23,10 @@ _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 
 Channel = Literal["text", "call", "any"]
+
+
+class GoneError(RuntimeError):
+    """Something came for a patient who was erased and of whom no number is known; nothing is kept of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +122,12 @@ def from_bytes(raw: bytes) -> Record:
         visit_at=body.get("visit_at", 0.0),
         zip_code=body.get("zip_code", ""),
     )
+
+
+def erased_since(raw: bytes | None, came: float) -> bool:
+    """The patient of this record was erased after *came*, and has not written since."""
+    record = from_bytes(raw) if raw else None
+    return record is not None and ERASED in record.facts and came <= record.last_at
 
 
 def _session_list(session: Session) -> list[Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +51,8 @@ def one_of_each(client: Redis) -> str:
             now=1.0,
         )
     store.keep_sender(effect, patient)
-    People(store).keep(Person("p1", "Ana", "nurse", "hash", "secret"))
+    person = json.dumps(asdict(Person("p1", "Ana", "nurse", "hash", "secret"))).encode()
+    store.client.hset(STAFF, "p1", store.cipher.seal(STAFF, person))
     Switch(store).stop(Kept("staff", 1.0, None, "words", "ana"), Task("c.1.stopped", CLINIC, "configuration", 1, 1.0))
     Audit(client, store.cipher).append(Entry(1.0, "p1", "patient viewed", patient))
     return patient

@@ -1,0 +1,189 @@
+"""P8: a patient's number and words are nowhere in clear while they are served, and nowhere at all after forget."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.conversation import Conversation
+from bot.forget import erase_patient, erase_spooled
+from bot.record import ERASED, Record, to_bytes
+from bot.sandbox.phone import FIRST_PHONES
+from bot.store.cipher import Cipher
+from bot.store.client import connect
+from bot.store.erase import left
+from bot.store.spool import Spool
+from bot.store.store import Store
+from bot.store.walk import walk as walk_store
+from bot.turn import Input
+from tests.test_conversation import PHONE, Make, make, record, text, walk
+from tests.whole import ROOT, Whole
+
+__all__ = ["make"]
+CANARY = "zebrafinch"
+TO_CONSENT = ("hi", "yes", "no", "no", "no", "9", "yes")
+
+
+def forgotten(store: Store, cipher: Cipher, now: float = 1_764_007_300.0) -> str:
+    patient: str = cipher.patient_id(PHONE)
+    erase_patient(store, patient, now)
+    return patient
+
+
+def test_everything_that_names_the_patient_is_gone_and_others_are_untouched(
+    make: Make, store: Store, cipher: Cipher
+) -> None:
+    """Record, log, effects, due, tasks, links, senders, how a text fared; whatever is added later is found too."""
+    conversation = make()
+    walk(conversation, *TO_CONSENT, CANARY)
+    conversation.hear("+17135550177", "sms", "hi", "SMx")
+    other = {value for value in walk_store(store.client, cipher) if cipher.patient_id("+17135550177") in value.key}
+    patient = cipher.patient_id(PHONE)
+    conversation.note(patient, "n", tasks=("person",))
+    store.keep_sender("0-e", patient)
+    store.set_status("0-e", "sent", 0, 1.0, "SM1")
+    client: Any = store.client
+    client.hset("{outreach}rows", "7", cipher.seal("{outreach}rows", json.dumps({"to": PHONE}).encode()))
+    forgotten(store, cipher)
+    assert left(store, patient, (patient.encode(), PHONE.encode())) == []
+    assert not client.exists("{outreach}rows", "{b0}m:0-e")
+    waiting = [client.zcard(f"{store.tag(bucket)}{name}") for bucket in range(3) for name in ("due", "tasks")]
+    assert sum(waiting) == 1, "the other patient's timer"
+    assert store.verify(patient) is None
+    assert other <= set(walk_store(store.client, cipher))
+    assert record(store, cipher) == Record("", last_at=1_764_007_300.0, facts=frozenset({ERASED}))
+    assert not [
+        v
+        for v in walk_store(store.client, cipher)
+        if v.plain and (CANARY.encode() in v.plain or PHONE.encode() in v.plain)
+    ]
+
+
+def test_a_stop_outlives_the_erasure(make: Make, store: Store, cipher: Cipher) -> None:
+    """For ever, under the keyed hash alone; writing again gets no answer, START opens again."""
+    conversation = make()
+    walk(conversation, "hi", "STOP")
+    patient = forgotten(store, cipher)
+    client: Any = store.client
+    assert record(store, cipher).opted_out
+    assert client.ttl(f"{store.tag(store.bucket(patient))}p:{patient}") == -1
+    assert text(conversation, "hello?", "SM8") == ""
+    assert record(store, cipher).opted_out
+    text(conversation, "START", "SM9")
+    assert not record(store, cipher).opted_out
+
+
+def test_what_comes_late_for_an_erased_patient_revives_nothing(make: Make, store: Store, cipher: Cipher) -> None:
+    """The same webhook again, a report, a worker's effect, a press of a link or of staff, an older kept input."""
+    conversation: Conversation = make()
+    walk(conversation, *TO_CONSENT)
+    patient = forgotten(store, cipher)
+    bare = to_bytes(record(store, cipher))
+    assert "<Response/>" in text(conversation, "hi", "SM0")
+    conversation.note(patient, "report:x", tasks=("undelivered",))
+    conversation.call_over(patient, "0-x", "completed", "human")
+    assert conversation.tick(patient, "0-y", {"s": "s0", "t": 1}).body is None
+    assert json.loads(conversation.staff_turn(patient, "claim", lambda *_: pytest.fail("decided")))[0] is False
+    conversation.take_up(PHONE, Input("sms", "my back"), "SM77", came=1_764_007_100.0, answered=b"<Response/>")
+    assert to_bytes(record(store, cipher)) == bare
+    assert store.tasks() == []
+    assert store.events(patient) == []
+
+
+def test_whoever_writes_after_the_erasure_is_a_new_patient(make: Make, store: Store, cipher: Cipher) -> None:
+    """A full conversation, with the number again, that no expiry ends."""
+    conversation = make()
+    walk(conversation, *TO_CONSENT)
+    patient = forgotten(store, cipher)
+    client: Any = store.client
+    key = f"{store.tag(store.bucket(patient))}p:{patient}"
+    assert 0 < client.ttl(key) <= 30 * 86_400
+    assert "EMERGENCY? Call 911" in text(conversation, "hi", "SM100")
+    assert (record(store, cipher).phone, record(store, cipher).facts, client.ttl(key)) == (PHONE, frozenset(), -1)
+    assert store.verify(patient) is None
+
+
+def test_a_turn_in_between_is_never_half_erased(make: Make, store: Store, cipher: Cipher, monkeypatch: Any) -> None:
+    """The patient writes while the store is walked over: the record has changed, so it is walked over again."""
+    from bot.store import erase as erasing
+
+    conversation = make()
+    walk(conversation, "hi", "yes")
+    patient, real, once = cipher.patient_id(PHONE), erasing.walk, []
+
+    def slow(*given: Any) -> Any:
+        found = list(real(*given))
+        if not once:
+            once.append(text(conversation, "no", "SM50"))
+        return found
+
+    monkeypatch.setattr(erasing, "walk", slow)
+    forgotten(store, cipher)
+    assert once
+    assert store.events(patient) == []
+    assert left(store, patient, (patient.encode(),)) == []
+
+
+def test_kept_inputs_of_the_patient_leave_the_disk(store: Store, cipher: Cipher, tmp_path: Path) -> None:
+    """Also those set aside for a person; another patient's stay."""
+    spool = Spool(tmp_path, cipher)
+    for phone in (PHONE, PHONE, "+17135550199"):
+        spool.keep({"do": "take_up", "given": [phone, "sms", "words"]})
+    spool.set_aside(spool.names()[0])
+    assert erase_spooled(tmp_path, cipher, cipher.patient_id(PHONE)) == 2
+    assert (len(spool.names()), spool.aside()) == (1, 0)
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def places(whole: Whole, client: Any) -> dict[str, bytes]:
+    """Everywhere a number or a word could be: files, what was printed, every key and value, the slow log, processes."""
+    found = files(whole.folder)
+    for key in client.keys("*"):
+        found[repr(key)] = key + (client.dump(key) or b"")
+    found["slowlog"] = repr(client.slowlog_get(1000)).encode()
+    found["processes"] = subprocess.run(["ps", "axww", "-o", "args"], capture_output=True, check=True).stdout
+    return found
+
+
+def forget(whole: Whole, *words: str, given: str = "") -> subprocess.CompletedProcess[str]:
+    environment = {**whole.environment, "SANDBOX": "1"}
+    run = [sys.executable, "-m", "bot", "forget", *words]
+    return subprocess.run(run, cwd=ROOT, env=environment, input=given, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.faults
+def test_a_canary_is_nowhere_in_clear_and_after_forget_nowhere_at_all() -> None:
+    """Real processes: a conversation, check-ins, a call; then the command, with the number on standard input."""
+    with Whole() as whole:
+        number = FIRST_PHONES[0]
+        for said in (*TO_CONSENT[:-1], f"{CANARY} yes", "yes", CANARY):
+            whole.say(said)
+        client = connect(f"unix://{whole.folder / 'store' / 'socket'}")
+        cipher = Cipher([bytes.fromhex(whole.environment["SECRET_KEY"])])
+        store = Store(client, cipher)
+        patient = cipher.patient_id(number)
+        assert store.load(patient, "").record, "the canary was heard"
+        digits = number.lstrip("+").encode()
+        clear = [name for name, raw in places(whole, client).items() if CANARY.encode() in raw or digits in raw]
+        assert not clear, "sealed everywhere"
+        mine = [v for v in walk_store(client, cipher) if patient in v.key and v.plain]
+        assert any(CANARY.encode() in (v.plain or b"") for v in mine)
+        sealed = [v.raw[v.start :] for v in mine]
+        assert forget(whole, number).returncode == 2, "a number on the command line is refused"
+        done = forget(whole, given=f"{number}\n")
+        assert (done.returncode, done.stderr) == (0, "")
+        assert patient in done.stdout
+        assert number.lstrip("+") not in done.stdout
+        after = places(whole, client)
+        assert not [name for name, raw in after.items() if any(one in raw for one in sealed)], "files are rewritten"
+        opened = [v.plain for v in walk_store(client, cipher) if v.plain]
+        assert not [one for one in opened if CANARY.encode() in one or digits in one]
+        assert forget(whole, given="+17135550000\n").returncode == 1
