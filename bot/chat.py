@@ -69,7 +69,7 @@ class Chat:
             self._keep(found.heard)
             return found, b""
 
-        self.conversation.staff_turn("you", f"begin {flow}", decide)
+        self.conversation.staff_turn("you", f"begin {flow}", decide, phone=PHONE)
         if self.heard is None:
             raise RuntimeError("The walk did not begin.")
         return self.heard

@@ -296,10 +296,12 @@ class Conversation:
         )
         return verdict
 
-    def staff_turn(self, patient: str, key: str, decide: Callable[[Record, float], tuple[Turn, bytes]]) -> bytes:
-        """A commit by a member of staff (bot/takeover.py), stored under *key* like any turn."""
+    def staff_turn(
+        self, patient: str, key: str, decide: Callable[[Record, float], tuple[Turn, bytes]], phone: str = ""
+    ) -> bytes:
+        """A commit by a member of staff (bot/takeover.py), stored under *key* like any turn. *phone*: of a new patient."""
         try:
-            return self._commit(patient, "", key, decide)
+            return self._commit(patient, phone, key, decide)
         except GoneError as gone:
             return json.dumps([False, str(gone), None]).encode()
 
