@@ -34,7 +34,7 @@ PARTS = {
     "local Twilio": [sys.executable, "-m", "bot.sandbox"],
 }
 READY_SECONDS = 20.0
-RESTART_SECONDS, LONGEST_RESTART = 1.0, 30.0  # doubling: a part that cannot live must not spin
+RESTART_SECONDS, LONGEST_RESTART = 1.0, 5.0  # doubling: a part that cannot live must not spin
 LIVED_SECONDS = 60.0  # who lived this long is started again at once
 
 

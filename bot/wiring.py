@@ -31,9 +31,11 @@ from bot.settings import Settings
 from bot.store.audit import Audit, Entry
 from bot.store.client import AWAY
 from bot.store.embedded import EmbeddedServer
+from bot.store.model import CLINIC, Task
 from bot.store.sends import Sends
 from bot.store.spool import Spool
 from bot.store.store import Store, open_store
+from bot.tasks import TASKS
 from bot.vitals import vitals
 from bot.web import create_app
 from bot.web.answers import Answers
@@ -224,7 +226,12 @@ def make_shelter(app: App) -> Shelter:
     reports = Reports(app.store, app.conversation, app.now)
     spool = Spool(app.settings.data_dir / "spool", app.store.cipher)
     answers = Answers(app.settings)
-    return Shelter(app.conversation, reports, spool, answers, well=app.store.well, now=app.now)
+
+    def unread(name: str) -> None:
+        kind = "unread_input"
+        app.store.raise_task(Task(f"unread.{name}", CLINIC, kind, TASKS[kind].urgency, app.now()))
+
+    return Shelter(app.conversation, reports, spool, answers, well=app.store.well, now=app.now, unread=unread)
 
 
 def local_form(phone: str) -> str:

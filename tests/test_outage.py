@@ -211,6 +211,7 @@ def test_nothing_of_the_spool_is_readable_and_a_broken_entry_blocks_nobody(clini
     clinic.shelter.look()
     assert [one["said"] for one in clinic.log()] == ["hi my back hurts"]
     assert (spool.aside(), spool.waiting()) == (1, False)
+    assert "unread_input" in [task.kind for task in clinic.app.store.tasks()], "and a person knows of it"
 
 
 def test_the_spool_keeps_its_order_when_the_clock_goes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

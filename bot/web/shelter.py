@@ -40,7 +40,8 @@ class Conversation(desk.Conversation, Protocol):
 
 
 class Shelter:
-    """A Conversation and Reports in one. *well* asks the store for a sign of life."""
+    """A Conversation and Reports in one. *well* asks the store for a sign of life; *unread* tells a person of an entry
+    that cannot be taken up."""
 
     def __init__(
         self,
@@ -51,9 +52,10 @@ class Shelter:
         *,
         well: Callable[[], bool],
         now: Callable[[], float],
+        unread: Callable[[str], None],
     ) -> None:
         self._conversation, self._reports, self._spool, self._answers = conversation, reports, spool, answers
-        self.well, self._now = well, now
+        self.well, self._now, self._unread = well, now, unread
         self.away = False
 
     # -- texts and calls --
@@ -192,10 +194,21 @@ class Shelter:
                     return False
                 except Exception as error:
                     log.error("kept input cannot be taken up (%s): set aside as %s.bad", type(error).__name__, name)
+                    if not self._told(name):
+                        return False
                     self._spool.set_aside(name)
                 else:
                     self._spool.remove(name)
             return True
+
+    def _told(self, name: str) -> bool:
+        """A person knows of it before it leaves the queue; False when the store went away meanwhile."""
+        try:
+            self._unread(name)
+        except AWAY:
+            self.away = True
+            return False
+        return True
 
     def _take_up(self, entry: dict[str, Any]) -> None:
         if entry["do"] == "take_up":

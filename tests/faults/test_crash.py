@@ -93,6 +93,20 @@ class Chaos:
             except (OSError, RedisError, IndexError):
                 continue  # it was dead already
 
+    def hunt(self, clinic: Clinic, wanted: int) -> None:
+        """Kill the worker in the middle of its sends, again and again, until *wanted* texts are out."""
+        first, until = len(clinic.taken()), time.monotonic() + wanted / 2
+        out = first
+        while out < first + wanted and time.monotonic() < until:
+            now = len(clinic.taken())
+            if now > out:
+                time.sleep(self.dice.uniform(0, 0.1))
+                for pid in self.pids("workers.run"):
+                    os.kill(pid, signal.SIGKILL)
+                    self.done["kill_worker in its sends"] += 1
+            out = now
+            time.sleep(0.02)
+
     def kill_web(self) -> None:
         os.kill(self.dice.choice(self.pids("bot.web.serve")), signal.SIGKILL)
 
@@ -225,7 +239,7 @@ def test_nothing_is_lost_and_nothing_is_done_twice_whatever_dies() -> None:
         # Half an hour later everyone who did not answer the last question is reminded once, under fire.
         whole.post("later", seconds=3600)
         with enemy:
-            time.sleep(max(10.0, SIZE / 12))
+            enemy.hunt(clinic, SIZE)
         settled(clinic, time.monotonic() + GIVE_UP)
         report(clinic, enemy, talks, before)
 
@@ -256,3 +270,23 @@ def report(clinic: Clinic, enemy: Chaos, talks: list[tuple[str, int, int]], befo
     assert all(how.values()), "an ambiguous send was not reconciled"
     assert not [why for _, why in left if "unknown" not in why]
     assert len(nudged) + len(left) >= SIZE, "a reminder was lost"
+
+
+def test_the_work_of_a_killed_worker_goes_on_within_half_a_minute() -> None:
+    """The worker dies by SIGKILL while a claim is held: supervisor, lease and relay together take less than 30 s."""
+    with Whole(OPT_OUT_MODE="app") as whole:
+        clinic = Clinic(whole)
+        phone, _, _ = talk(clinic, 1, SEED)
+        store = clinic.store()
+        for pid in Chaos(whole, clinic.server, SEED).pids("workers.run"):
+            os.kill(pid, signal.SIGKILL)
+        died = time.monotonic()
+        whole.post("later", seconds=3600)
+        held = store.claim(0, clock_in(whole.folder)())
+        assert len(held) == 1, "what the worker held when it died"
+        while not clinic.taken() and time.monotonic() < died + 60:
+            time.sleep(0.2)
+        took = time.monotonic() - died
+        print(f"\na killed worker's work went on after {took:.1f} s")
+        assert [one["to"] for one in clinic.taken()] == [phone]
+        assert took < 30
