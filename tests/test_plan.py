@@ -13,6 +13,7 @@ import pytest
 from bot.catalog import make_clinic
 from bot.consent import hours_for
 from bot.conversation import Conversation, Outgoing
+from bot.plan import due_effect, judge
 from bot.record import Consent, Record, from_bytes, to_bytes
 from bot.store.memory import MemoryStore
 
@@ -355,3 +356,34 @@ def test_a_wrong_number_ends_everything_and_staff_correct_it(weeks: Weeks, said:
     assert weeks.until(60) == []
     weeks.say("START")
     assert "wrong_number" not in weeks.record.facts
+
+
+def test_what_could_not_be_sent_in_its_time_is_a_task_not_a_late_text(weeks: Weeks) -> None:
+    """The program was down for three weeks: the link, the check-in and the visit question are over, PEG is not."""
+    weeks.say(*TO_PMR, "yes")
+    weeks.clock.append(MONDAY + 20 * DAY)
+    assert ["pain on average" in text for text in weeks.until(20)] == [True]
+    assert set(weeks.tasks()) == {"not_sent"}
+
+
+def test_a_conversation_that_is_open_is_not_talked_into(weeks: Weeks) -> None:
+    """The check-in comes due while screens are being asked: it waits, and then it comes."""
+    weeks.say(*TO_PMR, "yes")
+    weeks.until(2.99)
+    weeks.say("RESTART", "yes")
+    due = next(one for one in weeks.store.effects.values() if one.kind == "silence")
+    assert due.due > MONDAY + 2.99 * DAY
+    session = weeks.record.session
+    assert session is not None
+    assert session.state == "screen_a"
+    assert not [text for text in weeks.until(3.6) if "check-in" in text]
+
+
+def test_what_was_taken_back_or_has_no_result_is_never_sent(weeks: Weeks) -> None:
+    """A worker may hold an effect that a STOP has just removed; a check-in needs a recommendation to follow."""
+    conversation, hours = weeks.conversation, hours_for((), "America/Chicago", "09:00", "20:00")
+    due = due_effect("e1", {"n": "F2", "f": "triage", "d": MONDAY})
+    agreed = Record(PHONE, consents=(Consent("follow_up", True, 1.0, "t"),), planned={"F2": "e1"}, result="pt")
+    assert judge(conversation.clinic, agreed, due, hours, MONDAY).go
+    assert judge(conversation.clinic, agreed.but(planned={"F2": "e2"}), due, hours, MONDAY).why == "taken back"
+    assert judge(conversation.clinic, agreed.but(result=None), due, hours, MONDAY).why == "its condition does not hold"
