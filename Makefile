@@ -8,7 +8,7 @@ WORKERS ?= 2
 bench: $(VENV)/.dev  ## about ten minutes; PARTS="inprocess http" runs only those
 	$(BIN)/python -m tests.bench $(PARTS)
 
-.PHONY: run test faults browser lint lock reading-report schema clean
+.PHONY: bench run test faults browser lint lock reading-report schema clean
 
 run: $(VENV)/.run
 	@exec $(BIN)/python -m bot run
