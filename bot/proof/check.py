@@ -95,7 +95,8 @@ class _Checking:
         if bad_names:
             return self.report
         self._words()
-        self._say(unknown_sources(self.loaded))
+        for look in (unknown_sources, shape.retries, shape.lenient_screens):
+            self._say(look(self.loaded))
         if self.hurry and self.report.problems:
             return self.report
         explored = self._explore()
@@ -200,6 +201,7 @@ class _Checking:
 
     def _words(self) -> None:
         self._say(words.collisions(self.loaded))
+        self._say(words.wrong_digits(self.loaded))
         if self.read is not None:
             self._say(words.misread(self.loaded, self.read))
 
@@ -236,7 +238,9 @@ class _Checking:
         try:
             tree = Tree(self.loaded, self.collapse)
         except TooManyAnswersError as error:
-            self._say([((), str(error))])
+            kinds = [one.check for one in self.loaded.flow.invariants]
+            if any(one.monotone or one.parity or one.every_path for one in kinds):
+                self._say([((), str(error))])
             return
         except Exception:
             if self.crashes:

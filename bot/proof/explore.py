@@ -22,7 +22,7 @@ from bot.flow.load import EVENTS, Loaded
 from bot.proof.collapse import Collapse, Key
 from bot.reading.model import Reading
 
-LIMIT = 400_000  # configurations; triage.json has some thousands
+LIMIT = 40_000  # configurations, some 10 seconds; triage.json has 2,346
 ALARMS = ("emergency", "crisis", "urgent")
 ALWAYS_MOVE = ("back", "restart", "repeat", "opt_in", "language_en", "language_es")
 Channel = Literal["sms", "voice"]
@@ -40,6 +40,7 @@ class Heard:
     reading: Reading
 
 
+UNCLEAR = Heard("unclear", Reading("unclear"))
 SWITCH = Heard("switch", Reading("unclear"))
 RETURN = Heard("return", Reading("unclear"))  # by a new call, or late on the other channel: the flow's ``resume``
 
@@ -195,7 +196,7 @@ class Explorer:
                 after = self._advance(number, node, heard)
                 if after is not None:
                     found.append(after)
-        for heard in self._events:
+        for heard in (*self._events, *([UNCLEAR] if session.ended else [])):
             if self._answered(session, heard):
                 self._advance(number, node, heard)
         return found
@@ -205,7 +206,7 @@ class Explorer:
         if session.ended:
             return
         if self.thorough or not session.silences:
-            yield Heard("unclear", Reading("unclear"))
+            yield UNCLEAR
             hint = self._hint(session)
             if hint and not session.misses:
                 yield Heard("unclear", Reading("unclear", suggestions=hint))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from itertools import product
+from math import prod
 
 from bot.flow import model
 from bot.flow.guard import UNCLEAR, Answer
@@ -79,11 +80,20 @@ def not_equal(tree: Tree, rule: Parity, talk: Talk) -> Found | None:
 # -- decision tables -------------------------------------------------------------------------------------------------
 
 
+MAX_ROWS = 50_000  # of one decision table; route in triage.json has some hundreds
+
+
+def kinds(loaded: Loaded, collapse: Collapse, table: model.Decision) -> tuple[list[str], int]:
+    """The answers that a table reads, and how many complete rows of them there are."""
+    every = {node.name for rule in table.rules for node in rule.guard.walk() if node.name in loaded.flow.context}
+    return sorted(every), prod(len(collapse.classes.groups[name]) for name in every)
+
+
 def rows(loaded: Loaded, collapse: Collapse, table: model.Decision) -> Iterator[dict[str, Answer]]:
     """Every complete set of clear answers that the table can read, one for each group of values."""
-    names = sorted(
-        {node.name for rule in table.rules for node in rule.guard.walk() if node.name in loaded.flow.context}
-    )
+    names, count = kinds(loaded, collapse, table)
+    if count > MAX_ROWS:
+        return  # shape.tables refuses such a table
     for values in product(*(collapse.classes.standing(name) for name in names)):
         yield dict(zip(names, values, strict=True))
 

@@ -10,7 +10,7 @@ from bot.flow.load import Loaded
 from bot.flow.positions import Path
 from bot.proof.collapse import Collapse
 from bot.proof.explore import Explored
-from bot.proof.pairs import first_hit, rows
+from bot.proof.pairs import MAX_ROWS, first_hit, kinds, rows
 from bot.proof.watch import Watch
 
 Said = tuple[Path, str]
@@ -97,6 +97,11 @@ def tables(loaded: Loaded, collapse: Collapse, watch: Watch) -> Iterator[Said]:
     for name, state in loaded.flow.states.items():
         if not isinstance(state, model.Decision):
             continue
+        names, count = kinds(loaded, collapse, state)
+        if count > MAX_ROWS:
+            message = f"This table reads {len(names)} answers, {count:,} kinds of them; at most {MAX_ROWS:,}: split it in two."
+            yield ("states", name, "rules"), message
+            continue
         hits: Counter[int] = Counter()
         gap = None
         for row in rows(loaded, collapse, state):
@@ -137,6 +142,31 @@ def twice(loaded: Loaded) -> Iterator[Said]:
         for key, count in Counter(said).items():
             if count > 1:
                 yield ("states", name), f"The text {key!r} is said twice in a row."
+
+
+ASKED_AGAIN = range(1, 3)  # SPEC C1, I14: each question is put at most three times, and never given up at once
+
+
+def retries(loaded: Loaded) -> Iterator[Said]:
+    """Questions that are given up at once, or put more than three times."""
+    holders: list[tuple[Path, model.Question | model.Defaults]] = [(("defaults",), loaded.flow.defaults)]
+    holders += [(("states", name), one) for name, one in loaded.flow.states.items() if isinstance(one, model.Question)]
+    for path, holder in holders:
+        policies = (
+            (("no_match",), holder.no_match),
+            (("no_input", "voice"), holder.no_input and holder.no_input.voice),
+        )
+        for keys, policy in policies:
+            if policy and policy.retries not in ASKED_AGAIN:
+                yield (*path, *keys, "retries"), f"A question is asked again once or twice, not {policy.retries} times."
+
+
+def lenient_screens(loaded: Loaded) -> Iterator[Said]:
+    """Safety screens (questions with symptom topics) whose answers are not read as such."""
+    for name, state in loaded.flow.states.items():
+        if isinstance(state, model.Question) and state.takes.topics and state.takes.strictness != "red_flag":
+            message = f"{name!r} asks for symptoms, so its answer is read with strictness 'red_flag'."
+            yield ("states", name, "takes"), message
 
 
 def _json(value: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 
 from bot.engine import expects
@@ -64,6 +65,28 @@ def _elsewhere(loaded: Loaded, option: model.Option, wanted: Expects, language: 
         got = read(said, wanted, other, "sms") if other != language and said else None
         if got and got.kind != "unclear" and (got.kind, got.value) != ("answer", option.value):
             yield f"{said!r} ({language}) is read as {got.kind} {got.value or ''} while {other!r} is on, not {option.value!r}."
+
+
+def wrong_digits(loaded: Loaded) -> Iterator[Said]:
+    """A text that puts a digit before the words of another option than the one that the digit stands for."""
+    for name, state in loaded.flow.states.items():
+        if not isinstance(state, model.Question) or len(state.takes.options) < 2:
+            continue
+        for language, one in loaded.flow.texts[state.ask].items():
+            parts = re.split(r"\b([1-9])\b", one.sms or one.text or "")
+            for digit, words in zip(parts[1::2], parts[2::2], strict=True):
+                shared = [_shared(words, option.label.get(language, "")) for option in state.takes.options]
+                at = int(digit) - 1
+                if at < len(shared) and shared[at] < max(shared):
+                    meant, best = (state.takes.options[i].value for i in (at, shared.index(max(shared))))
+                    message = f"{digit} stands before words for {best!r} in {language!r}, but it is read as {meant!r}."
+                    yield ("states", name, "takes", "options", at), message
+
+
+def _shared(words: str, label: str) -> float:
+    """How much of *label* is in *words*, by the first four letters of each word."""
+    first, second = ({word[:4] for word in re.findall(r"[^\W\d_]{3,}", text.lower())} for text in (words, label))
+    return len(first & second) / len(second) if second else 0.0
 
 
 def same_digit(loaded: Loaded, explored: Explored) -> Iterator[Said]:

@@ -6,7 +6,6 @@ heard, said, done and where it leads.
 
 from __future__ import annotations
 
-import copy
 import json
 import random
 import sys
@@ -24,19 +23,17 @@ from bot.proof.explore import Explorer, Move
 from bot.proof.words import Read
 
 TEXT = (FLOWS / "triage.json").read_text("utf-8")
-Mutant = tuple[str, str]
+Mutant = tuple[str, Any]
 
 
+@cache
 def mutants() -> list[Mutant]:
-    """(what was done, the JSON) of every mutant, always in the same order."""
+    """(what was done, what does it to the JSON) of every mutant, always in the same order."""
     flow = json.loads(TEXT)
     found: list[Mutant] = []
     for name, make in (("retarget", _retarget), ("guard", _guards), ("order", _order), ("number", _numbers),
                        ("text", _texts), ("effect", _effects), ("state", _states)):  # fmt: skip
-        for what, change in make(flow):
-            body = copy.deepcopy(flow)
-            change(body)
-            found.append((f"{name}: {what}", json.dumps(body, ensure_ascii=False, indent=1)))
+        found += [(f"{name}: {what}", change) for what, change in make(flow)]
     return found
 
 
@@ -161,15 +158,18 @@ def _name(path: tuple[Any, ...]) -> str:
     return ".".join(map(str, path))
 
 
-def judge(mutant: Mutant) -> tuple[str, str, str]:
-    """(what, ``refused`` | ``caught`` | ``harmless`` | ``survived``, why)."""
-    what, text = mutant
+def judge(at: int) -> tuple[str, str, str]:
+    """(what, ``refused`` | ``caught`` | ``harmless`` | ``survived``, why) of the mutant at this place of the list."""
+    what, change = mutants()[at]
+    body = json.loads(TEXT)
+    change(body)
+    text = json.dumps(body, ensure_ascii=False, indent=1)
     try:
         loaded = load_flow(text, "flows/triage.json")
     except FlowError as error:
         return what, "refused", str(error.problems[0])
     flows = {**load_flows(), "triage": loaded}
-    report = check(loaded, flows=flows, read=read(), hurry=True, limit=40_000)
+    report = check(loaded, flows=flows, read=read(), hurry=True, limit=8_000)
     if report.problems:
         return what, "caught", report.problems[0].problem.message[:90]
     return what, "harmless" if behaviour(text) == usual() else "survived", ""
@@ -193,25 +193,31 @@ def behaviour(text: str) -> set[object]:
 
     def visit(move: Move) -> None:
         before, after = move.before, move.step.session
-        seen.add((before.state, before.channel, move.heard.name, move.heard.reading.value, before.misses, before.silences,
-                  after.state, after.outcome, after.disposition, after.rule, after.reason, move.step.say,
-                  tuple(map(repr, move.step.effects)), move.step.end))  # fmt: skip
+        state = loaded.flow.states.get(before.state)
+        takes = getattr(state, "takes", None)
+        digits = [one.value for one in takes.options] if takes else []
+        said = (
+            digits.index(move.heard.reading.value) if move.heard.reading.value in digits else move.heard.reading.value
+        )
+        seen.add((takes and takes.strictness, said, before.state, before.channel, move.heard.name, before.misses,
+                  before.silences, after.state, after.outcome, after.disposition, after.rule, after.reason,
+                  move.step.say, tuple(map(repr, move.step.effects)), move.step.end))  # fmt: skip
 
-    Explorer(load_flow(text, "flows/triage.json"), visit=visit).run()
+    loaded = load_flow(text, "flows/triage.json")
+    Explorer(loaded, visit=visit).run()
     return seen
 
 
-def main() -> int:
-    """Print the score and every survivor; 1 below 95 %."""
-    every = mutants()
-    if len(sys.argv) > 1:
-        every = random.Random(1).sample(every, int(sys.argv[1]))
+def main(sample: int | None = None) -> int:
+    """Print every survivor as it is found, and the score; 1 below 95 %."""
+    places = range(len(mutants()))
+    every = places if sample is None else random.Random(1).sample(places, sample)
+    counts: Counter[str] = Counter()
     with ProcessPoolExecutor(2) as pool:
-        judged = list(pool.map(judge, every, chunksize=4))
-    counts = Counter(verdict for _, verdict, _ in judged)
-    for what, verdict, _ in judged:
-        if verdict in ("survived", "harmless"):
-            print(f"{verdict}: {what}")
+        for what, verdict, _ in pool.map(judge, every, chunksize=4):
+            counts[verdict] += 1
+            if verdict in ("survived", "harmless"):
+                print(f"{verdict}: {what}", flush=True)
     caught = counts["refused"] + counts["caught"]
     changed = caught + counts["survived"]
     print(f"{len(every)} mutants: {dict(counts)}; {caught / changed:.1%} of those that change behaviour are caught")
@@ -219,4 +225,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else None))

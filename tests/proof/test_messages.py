@@ -120,6 +120,12 @@ BROKEN: list[tuple[str, Callable[[Body], None], tuple[Any, ...], str]] = [
      "The rule R5 is dead: rules above it take every answer that it is for."),
     ("ring", put("states", "alarm", "transitions", 1, "target", "alarm"), ("states", "alarm"),
      "From 'alarm' the same questions can come again and again without a limit."),
+    ("never again", put("defaults", "no_match", "retries", 0), ("defaults", "no_match", "retries"),
+     "A question is asked again once or twice, not 0 times."),
+    ("too often", put("defaults", "no_input", "voice", "retries", 4), ("defaults", "no_input", "voice", "retries"),
+     "A question is asked again once or twice, not 4 times."),
+    ("lenient", put("states", "alarm", "takes", {"type": "yesno", "topics": ["fever"]}), ("states", "alarm", "takes"),
+     "'alarm' asks for symptoms, so its answer is read with strictness 'red_flag'."),
     ("said twice", put("states", "pt", "say", ["out_pt", "out_pt"]), ("states", "pt"),
      "The text 'out_pt' is said twice in a row."),
     ("no such flow", put("states", "pt", {"type": "handover", "flow": "nowhere", "state": "x"}), ("states", "pt", "flow"),
@@ -134,6 +140,8 @@ BROKEN: list[tuple[str, Callable[[Body], None], tuple[Any, ...], str]] = [
     ("no label", put(*OPTIONS, 1, "label", "es", ""), (*OPTIONS, 1), "The option 'both' has no label in 'es'."),
     ("an emergency", put(*OPTIONS, 2, "label", "en", "chest pain now"), (*OPTIONS, 2),
      "'chest pain now' (en) is read as emergency emergency, not 'diagnosis'."),
+    ("wrong digit", text("ask_wish", "1 Both 2 Exercise 3 Find the cause", "1 Ejercicio 2 Las dos 3 Saber la causa"), (*OPTIONS, 0),
+     "1 stands before words for 'both' in 'en', but it is read as 'rehab'."),
     ("another language", put(*OPTIONS, 1, "label", "es", "exercise"), (*OPTIONS, 1),
      "'exercise' (es) is read as answer rehab while 'en' is on, not 'both'."),
     # texts
@@ -249,7 +257,18 @@ def test_a_flow_that_is_too_large_is_refused_with_what_makes_it_large() -> None:
         "This flow has more than 2,000 configurations, so it cannot be proved. What makes it large: the answers"
         in str(problem.problem)
     )
-    assert LIMIT <= 400_000
+    assert LIMIT <= 40_000  # some ten seconds
+
+
+def test_a_table_of_too_many_kinds_of_answers_is_refused_although_few_are_asked() -> None:
+    """Early exits keep the walks few; the table itself cannot be looked through."""
+    body = made.hoard(20)
+    names = [f"q{at}" for at in range(20)]
+    for name in names:
+        body["states"][name]["transitions"] = [{"target": "table"}]
+    body["states"]["table"]["asks"] = names[1:]
+    (problem,) = [one.problem for one in proved(body).problems if "kinds of them" in one.problem.message]
+    assert problem.message == "This table reads 20 answers, 1,048,576 kinds of them; at most 50,000: split it in two."
 
 
 def test_seed_rules_that_nothing_honours_are_reported() -> None:
