@@ -277,7 +277,8 @@ class Conversation:
             event = {"at": now, "in": "note", "why": why, "tasks": list(tasks), "opted_out": opted_out}
             return replace(self._bare(record, dropped, event), tasks=tasks), b"noted"
 
-        self._told(patient, key, decide, phone)
+        # A STOP that is learnt of late counts for an erased patient too; their record stays bare.
+        self._told(patient, key, decide, phone, bare=opted_out)
 
     def flooded(self, phone: str, key: str) -> None:
         """A text of *phone* was over a limit and was not read: a person looks. Once per key."""
@@ -308,11 +309,17 @@ class Conversation:
     # -- inside --
 
     def _told(
-        self, patient: str, key: str, decide: Callable[[Record, float], tuple[Turn, bytes]], phone: str = ""
+        self,
+        patient: str,
+        key: str,
+        decide: Callable[[Record, float], tuple[Turn, bytes]],
+        phone: str = "",
+        *,
+        bare: bool = False,
     ) -> None:
         """Something that came about a patient, not from them: of one who was erased nothing is kept."""
         with suppress(GoneError):
-            self._commit(patient, phone, key, decide)
+            self._commit(patient, phone, key, decide, bare=bare)
 
     def _said(self, phone: str, key: str, decide: Callable[[Record, float], Turn]) -> bytes:
         """One turn on a call, rendered and stored under *key*."""
@@ -345,7 +352,13 @@ class Conversation:
         return Outgoing(**json.loads(raw))
 
     def _commit(
-        self, patient: str, phone: str, key: str, decide: Callable[[Record, float], tuple[Turn, bytes]]
+        self,
+        patient: str,
+        phone: str,
+        key: str,
+        decide: Callable[[Record, float], tuple[Turn, bytes]],
+        *,
+        bare: bool = False,
     ) -> bytes:
         until = time.monotonic() + TURN_SECONDS
         for attempt in range(ATTEMPTS):
@@ -355,7 +368,7 @@ class Conversation:
             if loaded.answer is not None:
                 return bytes(loaded.answer)
             record = from_bytes(loaded.record) if loaded.record else Record(phone)
-            if not record.phone:
+            if ERASED in record.facts and not bare:
                 if not phone:
                     raise GoneError("This patient was erased.")
                 record = record.but(phone=phone, facts=record.facts - {ERASED})

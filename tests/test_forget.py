@@ -93,6 +93,8 @@ def test_what_comes_late_for_an_erased_patient_revives_nothing(make: Make, store
     assert to_bytes(record(store, cipher)) == bare
     assert store.tasks() == []
     assert store.events(patient) == []
+    conversation.note(patient, "21610", opted_out=True, why="carrier code 21610")
+    assert (record(store, cipher).opted_out, record(store, cipher).phone) == (True, ""), "a late STOP counts"
 
 
 def test_whoever_writes_after_the_erasure_is_a_new_patient(make: Make, store: Store, cipher: Cipher) -> None:

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 import phonenumbers
 from phonenumbers import PhoneNumberType as Kind
 
-from bot.record import Consent, Record
+from bot.record import ERASED, Consent, Record
 
 Via = Literal["sms", "call"]
 Why = Literal[
@@ -158,6 +158,8 @@ def with_consent(record: Record | None, phone: str, stated: Stated, by: str, mar
     """The record with the consent that the row states, unless the patient's own word stands already. *mark* names the
     file, so that the evidence can be found."""
     kept = record or Record(phone)
+    if ERASED in kept.facts and not kept.opted_out:
+        kept = kept.but(phone=phone, facts=kept.facts - {ERASED})
     if stated.consent is None or any(one.purpose == "outreach" for one in kept.consents):
         return kept
     source, at = stated.consent
