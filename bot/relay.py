@@ -14,6 +14,7 @@ from redis import Redis
 from rq import Queue
 from rq.serializers import JSONSerializer
 
+from bot.store.signs import note_sweep
 from bot.store.store import Store
 
 JOB = "workers.executor.drain"
@@ -49,7 +50,7 @@ class Relay:
 
     def _say_so(self) -> None:
         if time.monotonic() - self._said > SAY_SECONDS:
-            self.store.note_sweep(time.time())
+            note_sweep(self.store, time.time())
             self._said = time.monotonic()
 
     def _submit(self, bucket: int) -> Any:

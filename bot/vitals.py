@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bot.record import from_bytes
+from bot.store.signs import last_sweep
 from bot.store.store import Store
 
 STALE_SECONDS = 36 * 3600  # the longest silence timer of a flow is a day
@@ -32,7 +33,7 @@ def vitals(store: Store, now: float, wall: float) -> Vitals:
     counts = store.each(lambda pipe, tag: pipe.zcount(f"{tag}due", "-inf", now))
     waiting = sum(store.each(lambda pipe, tag: pipe.zcard(f"{tag}tasks")))
     dead = sum(store.each(lambda pipe, tag: pipe.zcard(f"{tag}dead")))
-    swept = store.last_sweep()
+    swept = last_sweep(store)
     return Vitals(
         max(0.0, now - min(first, default=now)),
         sum(counts),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import secrets
+import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -33,6 +34,7 @@ from bot.store.client import AWAY
 from bot.store.embedded import EmbeddedServer
 from bot.store.model import CLINIC, Task
 from bot.store.sends import Sends
+from bot.store.signs import begun_with
 from bot.store.spool import Spool
 from bot.store.store import Store, open_store
 from bot.tasks import TASKS
@@ -126,8 +128,21 @@ def build(settings: Settings, *, role: Literal["web", "worker"] = "web") -> App:
     store = open_store(state_url, settings.secret_keys, settings.buckets)
     with suppress(*AWAY):  # a store that is away is no reason not to answer; the first turn asks again
         store.cipher.patient_id("")
+        _refuse_other_buckets(store)
     now: Callable[[], float] = clock_in(settings.data_dir) if settings.sandbox else time.time
     return put_together(settings, state_url, store, now)
+
+
+def _refuse_other_buckets(store: Store) -> None:
+    """With another number every patient would be a stranger, and whoever said STOP would be written to again."""
+    held = begun_with(store)
+    if held != store.buckets:
+        print(
+            f"BUCKETS: is {store.buckets}, and the data behind STATE_URL was begun with {held}; set BUCKETS={held}, "
+            "or every patient's consent and STOP would be lost.",
+            file=sys.stderr,
+        )
+        raise SystemExit(2)
 
 
 def put_together(settings: Settings, state_url: str, store: Store, now: Callable[[], float]) -> App:

@@ -17,10 +17,12 @@ from bot.doctor import carrier_faults, faults
 from bot.record import Record, from_bytes, to_bytes
 from bot.settings import Settings
 from bot.store import Effect
+from bot.store.embedded import EmbeddedServer
+from bot.store.signs import note_sweep
 from bot.store.spool import Spool
 from bot.store.store import Store
 from bot.vitals import stale_sessions, vitals
-from bot.wiring import about_work, put_together
+from bot.wiring import about_work, build, put_together
 from tests.sandbox_stage import Stage
 from tests.web_fake import PHONE, settings
 from tests.whole import ROOT, Whole
@@ -44,7 +46,7 @@ def test_a_deployment_without_workers_and_with_an_unsafe_server_is_told_what_to_
     said = told(clinic, store)
     assert "No worker has looked for due work ever: start one with python -m workers.run" in said
     assert "appendfsync no; a clinic needs always" in said
-    store.note_sweep(time.time())
+    note_sweep(store, time.time())
     assert "No worker" not in told(clinic, store)
 
 
@@ -135,3 +137,15 @@ def test_the_whole_product_is_healthy_and_its_doctor_says_so() -> None:
                "PUBLIC_URL": f"http://127.0.0.1:{web}"}  # fmt: skip
         ran = subprocess.run([sys.executable, "-m", "bot", "doctor"], cwd=ROOT, env=env, capture_output=True, text=True)
         assert (ran.returncode, ran.stdout) == (0, "Nothing is wrong.\n"), ran.stdout + ran.stderr
+
+
+def test_another_number_of_buckets_is_refused_in_words(
+    server: EmbeddedServer, store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Else every patient would be a stranger, and whoever said STOP would be written to again."""
+    more = {"STATE_URL": server.url, "DATA_DIR": str(tmp_path)}
+    build(settings(BUCKETS="3", **more))
+    build(settings(BUCKETS="3", **more))
+    with pytest.raises(SystemExit):
+        build(settings(BUCKETS="4", **more))
+    assert "was begun with 3; set BUCKETS=3" in capsys.readouterr().err

@@ -159,15 +159,6 @@ class Store:
         counts = self.each(lambda pipe, tag: pipe.zcount(f"{tag}due", "-inf", now))
         return [bucket for bucket, count in enumerate(counts) if count]
 
-    def note_sweep(self, wall: float) -> None:
-        """A relay has looked for due work at *wall*."""
-        self.client.set(f"{self.tag(0)}swept", wall)
-
-    def last_sweep(self) -> float | None:
-        """When a relay last looked, or None."""
-        found: Any = self.client.get(f"{self.tag(0)}swept")
-        return float(found) if found else None
-
     def well(self) -> bool:
         """Every server that holds a bucket answers. Raises what a store that is away raises."""
         return len(self.each(lambda pipe, tag: pipe.exists(f"{tag}due"))) == self.buckets
