@@ -5,10 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q install --require-hashes
 WORKERS ?= 2
 
-bench: $(VENV)/.dev  ## about ten minutes; PARTS="inprocess http" runs only those
-	$(BIN)/python -m tests.bench $(PARTS)
-
-.PHONY: bench run test faults browser lint lock reading-report schema clean
+.PHONY: run test faults browser bench lint lock reading-report schema clean
 
 run: $(VENV)/.run
 	@exec $(BIN)/python -m bot run
@@ -21,6 +18,9 @@ faults: $(VENV)/.dev  ## kills real processes; FAULTS_SEED=n and FAULTS_SIZE=pat
 
 browser: $(VENV)/.dev  ## needs Chromium (apt-get install chromium); CONSOLE_PICTURES=DIR keeps the screenshots
 	$(BIN)/python -m pytest -n 0 -m browser
+
+bench: $(VENV)/.dev  ## about ten minutes; PARTS="inprocess http" runs only those
+	$(BIN)/python -m tests.bench $(PARTS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

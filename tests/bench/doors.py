@@ -24,7 +24,8 @@ from twilio.request_validator import RequestValidator
 from bot.settings import Settings
 from bot.store.client import connect
 from bot.web import create_app
-from bot.wiring import build, make_shelter
+from bot.web.limits import Texts
+from bot.wiring import build, make_shelter, urgent_in
 
 ACCOUNT, TOKEN, OURS = "AC" + "b" * 32, "feedfacefeedfacefeedfacefeedface", "+12125550123"
 PUBLIC = "http://127.0.0.1:8000"
@@ -122,8 +123,11 @@ def settings(state_url: str, data_dir: Path) -> Settings:
 def ours(state_url: str, data_dir: Path) -> Application:
     """The product's web application, whole."""
     settled = settings(state_url, data_dir)
-    shelter = make_shelter(build(settled))
-    return create_app(settled, shelter, shelter, ready=shelter.well)
+    app = build(settled)
+    shelter = make_shelter(app)
+    # All its limits are asked, but on a clock that runs away: a thousand patients a second would be cut off at once.
+    texts = Texts(itertools.count(0.0, 60.0).__next__)
+    return create_app(settled, shelter, shelter, ready=shelter.well, urgent=urgent_in(app), texts=texts)
 
 
 def constant(state_url: str, data_dir: Path) -> Application:
