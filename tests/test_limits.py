@@ -178,7 +178,7 @@ def test_a_second_alarm_is_a_new_task_when_the_first_was_closed(app: App) -> Non
     clock = [1_780_000_000.0]
     app.conversation.now = lambda: clock[0]
     for number in range(8):
-        app.conversation.note(f"patient-{number}", "k", tasks=("undelivered",))
+        app.conversation.note(f"patient-{number}", "k", tasks=("undelivered",), phone=f"+1713555010{number}")
     assert tasks(app) == ["undelivered"] * 8
     sid = 0
     for words in ("hello", "STOP", "chest pain", "chest pain"):
