@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from functools import cache, lru_cache
 from pathlib import Path
@@ -15,6 +16,8 @@ from bot.reading.reader import read
 from bot.reading.words import Words, parse_words
 from bot.turn import Clinic
 
+PROGRAM = ("engine.py", "session.py", "decide.py", "work.py", "record.py", "late.py", "consent.py", "prompts.py",
+           "wording.py", "flow/*.py", "reading/*.py")  # fmt: skip
 FLOWS = Path(__file__).parents[1] / "flows"
 
 SHORT = 16  # characters of a reply that is worth keeping; longer ones are seldom said twice
@@ -49,6 +52,16 @@ def part_files(folder: Path = FLOWS / "parts") -> dict[str, str]:
 def word_files(folder: Path = FLOWS / "words") -> dict[str, str]:
     """Language -> the text of its word file."""
     return {path.stem: path.read_text("utf-8") for path in sorted(folder.glob("*.json"))}
+
+
+@cache
+def program_hash() -> str:
+    """16 hex digits of the code that decides turns."""
+    room, whole = Path(__file__).parent, hashlib.sha256()
+    for pattern in PROGRAM:
+        for path in sorted(room.glob(pattern)):
+            whole.update(path.name.encode() + b"\0" + path.read_bytes())
+    return whole.hexdigest()[:16]
 
 
 def reader(words: Words) -> Callable[[str, Expects | None, str, str], Reading]:

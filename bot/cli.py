@@ -2,14 +2,35 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 import os
 import sys
+from collections.abc import Mapping
 
 import click
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class Commands(click.Group):
+    """Commands with modules of their own, imported when they are run (or all are listed): some are slow to import."""
+
+    LATER: Mapping[str, str] = {
+        "publish": "bot.publish_command:publish_command",
+        "replay": "bot.replay:replay_command",
+    }
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted([*super().list_commands(ctx), *self.LATER])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self.LATER:
+            return super().get_command(ctx, cmd_name)
+        module, _, name = self.LATER[cmd_name].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), name)
+        return command
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 def cli() -> None:
     """SMS and phone triage for a physiatry clinic."""
 
@@ -18,6 +39,7 @@ def cli() -> None:
 def run() -> None:
     """Start everything on this machine: store, web, worker, local Twilio and the phone page."""
     from bot.flow.load import FlowError
+    from bot.proved import RefusedError
     from bot.run import run as run_all
     from bot.settings import SettingsError
 
@@ -25,7 +47,7 @@ def run() -> None:
         sys.exit(run_all(dict(os.environ), click.echo))
     except SettingsError as error:
         _refuse(error.problems)
-    except FlowError as error:
+    except (FlowError, RefusedError) as error:
         click.echo(str(error), err=True)
         sys.exit(2)
 

@@ -374,9 +374,8 @@ class Conversation:
                 record = record.but(phone=phone, facts=record.facts - {ERASED})
             now = self.now()
             found, answer = decide(record, now)
-            done = self.store.commit(
-                patient, key, loaded.version, now=now, answer=answer, **written(patient, found, now)
-            )
+            more = written(patient, record, found, self.clinic.mark, now)
+            done = self.store.commit(patient, key, loaded.version, now=now, answer=answer, **more)
             if done.status == "ok":
                 return answer
             if done.status == "seen":

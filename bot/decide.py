@@ -32,7 +32,7 @@ def take(clinic: Clinic, patient: str, record: Record, given: Input, now: float)
     expects = _expects(clinic, record)
     reading = _read(clinic, record, given, expects)
     if given.event == "silence":
-        if record.session is None or record.session.ended:
+        if record.session is None or record.session.ended or clinic.of(record.session) is None:
             return _nothing(record, given, reading, now)
         return _move(clinic, patient, record, given, Reading("silence", why="no reply"), now)
     if record.opted_out and given.door == "sms" and reading.kind != "opt_in":
@@ -74,9 +74,10 @@ def open_walk(
     outcome = record.result if record.result in loaded.flow.follows else None
     session = Session(clinic.new_id(), loaded.flow.id, loaded.hash, language, door, answers=answers, outcome=outcome)
     step = _hand_over(clinic, engine.start(loaded, session))
-    return _written(
+    found = _written(
         clinic, patient, record, given or Input(door, event="call"), Reading("unclear", why="begun by us"), step, now
     )
+    return replace(found, event={**found.event, "in": "begun", "opens": flow})
 
 
 # -- before the engine -----------------------------------------------------------------------------------------------
@@ -84,7 +85,8 @@ def open_walk(
 
 def _expects(clinic: Clinic, record: Record) -> Expects | None:
     session = record.session
-    return engine.waiting(clinic.flows[session.flow], session) if session else None
+    loaded = clinic.of(session) if session else None
+    return engine.waiting(loaded, session) if session and loaded else None
 
 
 def _read(clinic: Clinic, record: Record, given: Input, expects: Expects | None) -> Reading:
@@ -105,7 +107,8 @@ def _read(clinic: Clinic, record: Record, given: Input, expects: Expects | None)
 
 def _event_key(clinic: Clinic, record: Record, digits: str) -> Literal["opt_out"] | None:
     session = record.session
-    state = clinic.flows[session.flow].states.get(session.state) if session and not session.ended else None
+    loaded = clinic.of(session) if session and not session.ended else None
+    state = loaded.states.get(session.state) if session and loaded else None
     return state.takes.keys.get(digits) if isinstance(state, model.Question) else None
 
 
@@ -185,7 +188,7 @@ def _nothing(record: Record, given: Input, reading: Reading, now: float) -> Turn
 
 def _move(clinic: Clinic, patient: str, record: Record, given: Input, reading: Reading, now: float) -> Turn:
     session, fresh = _session_for(clinic, record, given, reading, now)
-    loaded = clinic.flows[session.flow]
+    loaded = _version(clinic, session)
     if fresh:
         step = engine.begin(loaded, session, reading)
     elif _comes_back(loaded, record, given, now):
@@ -208,11 +211,18 @@ def _session_for(clinic: Clinic, record: Record, given: Input, reading: Reading,
     stale = idle > REST_SECONDS and given.event != "silence"
     over = session is not None and session.disposition in ("expired", "opted_out")
     done = session is not None and session.ended and given.event == "call"  # a new call is a new walk
-    if session is None or stale or over or done or session.flow not in clinic.flows:
+    if session is None or stale or over or done or clinic.of(session) is None:
         return _new_session(clinic, record, given), True
     if engine.event_of(reading) == "restart":
         session = session.but(id=clinic.new_id())
     return session.but(channel=given.door), False
+
+
+def _version(clinic: Clinic, session: Session) -> Loaded:
+    loaded = clinic.of(session)
+    if loaded is None:
+        raise LookupError("A walk goes on only in a version that is kept.")
+    return loaded
 
 
 def _new_session(clinic: Clinic, record: Record, given: Input) -> Session:
@@ -270,7 +280,7 @@ def _written(
         work.perform(effect)
     work.tasks += _wrong_number(record, reading)
     session = step.session
-    loaded = clinic.flows[session.flow]
+    loaded = _version(clinic, session)
     says = prompts.render(
         loaded, step.say, session.language, given.door, {**clinic.values, **step.values, **work.values}
     )
@@ -341,6 +351,10 @@ def _event(given: Input, reading: Reading, heard: Heard | None, now: float) -> d
         "said": given.said if given.digits is None else given.digits,
         "reading": [reading.kind, reading.value, reading.why],
     }
+    # Kept only when they say something: a line must carry all that came in, to be run again (bot/eventlog.py).
+    event |= {"keys": True} if given.digits is not None else {}
+    event |= {"step": given.step} if given.step is not None else {}
+    event |= {"type": given.opt_out_type} if given.opt_out_type else {}
     if heard and heard.session:
         session = heard.session
         event |= {

@@ -6,7 +6,8 @@ import json
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from bot.record import to_bytes
+from bot.eventlog import line
+from bot.record import Record, to_bytes
 from bot.store import Committed, Effect, LinkToken, Loaded, Task
 from bot.tasks import TASKS
 from bot.turn import Turn
@@ -38,8 +39,9 @@ class Ledger(Protocol):
     def effect(self, effect_id: str) -> Effect | None: ...
 
 
-def written(patient: str, found: Turn, now: float) -> dict[str, Any]:
-    """A turn in the store's terms."""
+def written(patient: str, before: Record, found: Turn, mark: str, now: float) -> dict[str, Any]:
+    """A turn in the store's terms; *before*: the record it was decided on, *mark*: by which edition."""
+    event = line(before, found, mark, now)
     session = found.record.session.id if found.record.session else ""
     return {
         "record": to_bytes(found.record),
@@ -48,7 +50,7 @@ def written(patient: str, found: Turn, now: float) -> dict[str, Any]:
             for later in found.later
         ],
         "cancels": list(found.dropped),
-        "events": [json.dumps(found.event, ensure_ascii=True).encode()] if found.event else [],
+        "events": [json.dumps(event, ensure_ascii=True).encode()] if event else [],
         "tasks": [
             Task(
                 id=f"{session or patient}.{found.heard.step or 0}.{now:.3f}.{kind}",

@@ -15,6 +15,12 @@ from pathlib import Path
 from bot.flow.load import FlowError, Loaded, Problem
 
 FILE = "proved.json"
+
+
+class RefusedError(ValueError):
+    """A version gives somebody less care than the one that is live, and nobody has answered for it (bot/publish.py)."""
+
+
 ROOM = Path(__file__).parent
 
 

@@ -26,6 +26,7 @@ from bot.catalog import load_flows
 from bot.proved import require_proof
 from bot.settings import Settings
 from bot.store.embedded import EmbeddedServer, ServerError
+from bot.wiring import go_live
 
 PARTS = {
     "web": [sys.executable, "-m", "bot.web.serve"],
@@ -113,14 +114,7 @@ def run(environment: dict[str, str], say: Callable[[str], None]) -> int:
         "CONSOLE_PORT": str(free_port(int(environment.get("CONSOLE_PORT", "8020")))),
     }
     settings = Settings.load(environment)
-    # A flow that is malformed or breaks an invariant is refused before anything starts, with every error.
-    if require_proof(load_flows(), settings.data_dir, settings.secret_keys[0]):
-        say("The flows are proved safe (once for each version).")
-    server = None
-    if settings.state_url is None:
-        server = EmbeddedServer(settings.data_dir)
-        server.start()
-        environment["STATE_URL"] = server.url
+    server = _store_with_flows(settings, environment, say)
     address = f"http://127.0.0.1:{twilio}/"
     lock.truncate(0)
     lock.write(json.dumps({"pid": os.getpid(), "address": address}))
@@ -133,6 +127,28 @@ def run(environment: dict[str, str], say: Callable[[str], None]) -> int:
         if server:
             server.stop()
         lock.close()
+
+
+def _store_with_flows(
+    settings: Settings, environment: dict[str, str], say: Callable[[str], None]
+) -> EmbeddedServer | None:
+    """The store, in *environment* for the parts, with these flows published in it. A flow that is malformed or breaks an
+    invariant is refused before anything starts, with every error."""
+    if require_proof(load_flows(), settings.data_dir, settings.secret_keys[0]):
+        say("The flows are proved safe (once for each version).")
+    server = None
+    if settings.state_url is None:
+        server = EmbeddedServer(settings.data_dir)
+        server.start()
+        environment["STATE_URL"] = server.url
+    try:
+        for sentence in go_live(settings, environment.get("STATE_URL") or str(settings.state_url)):
+            say(sentence)
+    except BaseException:
+        if server:
+            server.stop()
+        raise
+    return server
 
 
 def _supervise(

@@ -86,8 +86,9 @@ class Turn(Frozen):
 class Clinic:
     """What a turn needs of the deployment. *read* is the reading room with its words; *values* fill the texts.
 
-    *hints* are the words a caller may answer with. *may_text*: whether a
-    number's country is texted at all. *link* gives (token, address) of a new scheduling link for a patient.
+    *hints* are the words a caller may answer with. *may_text*: whether a number's country is texted at all. *link* gives
+    (token, address) of a new scheduling link for a patient. *mark* names the edition (flows, words, settings) in the
+    patient's log. *version* gives an older version of a flow by its hash, which open sessions may still be on.
     """
 
     flows: Mapping[str, Loaded]
@@ -103,4 +104,11 @@ class Clinic:
     voicemail: bool = False
     may_text: Callable[[str], bool] = lambda phone: True
     zone: str = "America/Chicago"
+    mark: str = ""
+    version: Callable[[str], Loaded | None] = lambda content: None
     hints: Callable[[Expects, str], tuple[str, ...]] = lambda expects, language: ()
+
+    def of(self, session: Session) -> Loaded | None:
+        """The version of its flow that *session* is on; None when it is nowhere kept."""
+        live = self.flows.get(session.flow)
+        return live if live is not None and live.hash == session.flow_hash else self.version(session.flow_hash)

@@ -9,21 +9,20 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 from zoneinfo import ZoneInfo
 
 import phonenumbers
 from flask import Flask
 
-from bot.catalog import make_clinic
-from bot.consent import Hours, hours_for
+from bot.catalog import load_flows, load_words, program_hash, reader, word_files
 from bot.conversation import Conversation
+from bot.edition import Edition, text_hash
 from bot.outreach.campaigns import Campaigns, records_of
 from bot.outreach.pacing import Pace
 from bot.outreach.plan import Terms
 from bot.outreach.roster import Roster
-from bot.places import state_of, zones_of
+from bot.reading.hints import make_hints
 from bot.regions import is_allowed
 from bot.reports import Reports
 from bot.sandbox.clock import clock_in
@@ -33,11 +32,13 @@ from bot.store.audit import Audit, Entry
 from bot.store.client import AWAY
 from bot.store.embedded import EmbeddedServer
 from bot.store.model import CLINIC, Task
+from bot.store.published import Published
 from bot.store.sends import Sends
 from bot.store.signs import begun_with
 from bot.store.spool import Spool
 from bot.store.store import Store, open_store
 from bot.tasks import TASKS
+from bot.versions import Versions
 from bot.vitals import vitals
 from bot.web import create_app
 from bot.web.answers import Answers
@@ -147,52 +148,49 @@ def _refuse_other_buckets(store: Store) -> None:
 
 def put_together(settings: Settings, state_url: str, store: Store, now: Callable[[], float]) -> App:
     """One clinic's conversation over a store and a clock."""
-    zone = ZoneInfo(settings.clinic_timezone)
-
-    def new_link(patient: str) -> tuple[str, str]:
-        token = store.new_token(patient)
-        return token, f"{settings.public_url}/go/{token}"
-
-    clinic = make_clinic(
-        values={"clinic": settings.clinic_name, "phone": local_form(settings.clinic_phone)},
-        link=new_link,
+    edition = edition_of(settings)
+    clinic = replace(
+        edition.clinic(load_flows(), reader(load_words()), make_hints(word_files())),
+        link=lambda patient: (token := store.new_token(patient), f"{edition.links}{token}"),
         new_id=lambda: secrets.token_urlsafe(9),
         new_effect=store.new_effect_id,
-        opt_out_mode=settings.opt_out_mode,
-        voicemail=settings.voicemail,
-        may_text=lambda phone: is_allowed(phone, settings.allowed_regions),
-        zone=settings.clinic_timezone,
-        is_open=lambda at: settings.hours.is_open(datetime.fromtimestamp(at, zone)),
+        version=Versions(Published(store.client, store.cipher)).flow,
     )
     conversation = Conversation(
         clinic,
         store,
         store.cipher.patient_id,
         now=now,
-        hours=_hours(settings),
+        hours=edition.hours_of,
         render=Answers(settings).render,
         booking={"pmr": settings.booking_url_pmr, "pt": settings.booking_url_pt},
     )
     return App(settings, state_url, store, conversation, now)
 
 
-def _hours(settings: Settings) -> Callable[[str], Hours]:
-    """When a patient may be written to, by ZIP code or number: everyone's hours, and the stricter ones of a state."""
-    start, end = settings.quiet_end.isoformat(), settings.quiet_start.isoformat()
-    stricter = settings.hours_by_state
-
-    def hours(whereabouts: str) -> Hours:
-        found = hours_for(zones_of(whereabouts), settings.clinic_timezone, start, end)
-        state = state_of(whereabouts) if stricter else None
-        return replace(found, stricter=stricter[state].is_open) if state in stricter else found
-
-    return hours
+def edition_of(settings: Settings) -> Edition:
+    """The flows, words and program of this checkout under these settings."""
+    return Edition(
+        flows={name: loaded.hash for name, loaded in load_flows().items()},
+        words={language: text_hash(text) for language, text in word_files().items()},
+        values={"clinic": settings.clinic_name, "phone": local_form(settings.clinic_phone)},
+        links=f"{settings.public_url}/go/",
+        opt_out_mode=settings.opt_out_mode,
+        voicemail=settings.voicemail,
+        zone=settings.clinic_timezone,
+        hours=settings.clinic_hours,
+        state_hours=settings.state_hours,
+        quiet=(settings.quiet_end.isoformat(), settings.quiet_start.isoformat()),
+        regions=tuple(settings.allowed_regions),
+        program=program_hash(),
+    )
 
 
 def make_web_app(settings: Settings) -> Flask:
     """The web process's Flask app; called in each process after the fork."""
     app = build(settings)
     shelter = make_shelter(app)
+    _wait_for_publishing(app, shelter)
     shelter.keep_looking()
     texts = None if settings.sandbox else Texts(time.monotonic)
     return create_app(
@@ -220,6 +218,34 @@ def urgent_in(app: App) -> Callable[[str], bool]:
     """Whether a text must reach the conversation over every limit: an alarm or an opt-out, in either language."""
     read = app.conversation.clinic.read
     return lambda said: any(read(said, None, one, "sms").kind in ("emergency", "opt_out") for one in ("en", "es"))
+
+
+def go_live(settings: Settings, state_url: str) -> list[str]:
+    """Publish this checkout, once for each edition, before it serves anybody; sentences on what changes. Raises
+    RefusedError when it lowers care and nobody answers for it, and what a store that is away raises."""
+    from bot.publish import publish  # only here: the web processes need no proofs
+
+    store = open_store(state_url, settings.secret_keys, settings.buckets)
+    anyway = "the sandbox" if settings.sandbox else ""
+    return publish(Published(store.client, store.cipher), edition_of(settings), time.time(), anyway=anyway)
+
+
+def _wait_for_publishing(app: App, shelter: Shelter) -> None:
+    """While the store was away at the start, nothing could be compared with the live version: the doors give the static
+    answer until it was."""
+    published, mark = Published(app.store.client, app.store.cipher), app.conversation.clinic.mark
+    try:
+        shelter.away = not published.has(mark)
+    except AWAY:
+        shelter.away = True
+
+    def well() -> bool:
+        if not published.has(mark):
+            go_live(app.settings, app.state_url)
+        return app.store.well()
+
+    if shelter.away:
+        shelter.well = well
 
 
 def make_console_desk(settings: Settings) -> Any:

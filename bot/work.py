@@ -65,7 +65,7 @@ class Work:
         self.values["link"] = address
 
     def _do_text(self, key: str) -> None:
-        loaded = self.clinic.flows[self.step.session.flow]
+        loaded = self.clinic.of(self.step.session) or self.clinic.flows[self.step.session.flow]
         parts = prompts.render(loaded, (key,), self.step.session.language, "sms", {**self.clinic.values, **self.values})
         self._plan("text", "text", self.now, {"body": prompts.one_text(parts)})
 
@@ -88,14 +88,14 @@ class Work:
     def _shown(self) -> str:
         """The wording that was shown: key, language, hash."""
         before = self.record.session
-        loaded = self.clinic.flows.get(before.flow) if before else None
+        loaded = self.clinic.of(before) if before else None
         state = loaded.states.get(before.state) if loaded and before else None
         if not isinstance(state, model.Question) or before is None or loaded is None:
             return ""
         return f"{state.ask} {before.language} {base_hash(loaded.flow.texts[state.ask][before.language])}"
 
     def _do_plan(self, names: tuple[str, ...]) -> None:
-        flow = self.clinic.flows[self.step.session.flow].flow
+        flow = (self.clinic.of(self.step.session) or self.clinic.flows[self.step.session.flow]).flow
         for name in names:
             due = due_of(flow.follow_ups[name], self.record.visit_at, self.now)
             if due is not None:
@@ -104,7 +104,7 @@ class Work:
     def _do_score(self, name: str) -> None:
         """Kept only when every number of it was given (I36). A rise is a task, never a text."""
         session = self.step.session
-        rule = self.clinic.flows[session.flow].flow.scores[name]
+        rule = (self.clinic.of(session) or self.clinic.flows[session.flow]).flow.scores[name]
         given = [session.answers.get(one) for one in rule.of]
         numbers = [one for one in given if isinstance(one, int)]
         if len(numbers) < len(rule.of):

@@ -17,11 +17,11 @@ from rq.serializers import JSONSerializer
 from bot.catalog import load_flows
 from bot.flow.load import FlowError
 from bot.logs import set_up_logs
-from bot.proved import require_proof
+from bot.proved import RefusedError, require_proof
 from bot.relay import JOB, QUEUE, Relay
 from bot.settings import Settings, SettingsError
 from bot.store.client import AWAY, connect
-from bot.wiring import build
+from bot.wiring import build, go_live
 from workers import executor
 
 SWEEP_SECONDS = 0.1
@@ -100,11 +100,14 @@ def main(mode: Literal["serve", "burst"] = "serve") -> int:
         return 2
     try:
         require_proof(load_flows(), settings.data_dir, settings.secret_keys[0])
-    except FlowError as error:
+        set_up_logs(settings.log_level)
+        app = build(settings, role="worker")
+        go_live(settings, app.state_url)
+    except (FlowError, RefusedError) as error:
         print(error, file=sys.stderr)
         return 2
-    set_up_logs(settings.log_level)
-    app = build(settings, role="worker")
+    except AWAY:
+        return 1  # the supervisor starts a new one
     executor.install(executor.Executor(app.store, app.office(), app.now))
     queue_client = connect(settings.queue_url or app.state_url, role="worker")
     relay = Relay(app.store, connect(settings.queue_url or app.state_url, role="web"), app.now)

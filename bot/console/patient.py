@@ -153,7 +153,7 @@ def _with_template(visit: Visit, record: Record, body: str) -> str:
 def _why(visit: Visit, record: Record) -> dict[str, Any] | None:
     """Answers -> rule -> the sentences of the clinic that the rule stands on."""
     session = record.session
-    loaded = visit.desk.conversation.clinic.flows.get(session.flow) if session else None
+    loaded = visit.desk.conversation.clinic.of(session) if session else None
     if session is None or loaded is None or session.outcome is None:
         return None
     flow = loaded.flow.model_dump(mode="json")

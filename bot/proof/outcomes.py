@@ -38,9 +38,14 @@ class Change:
     @property
     def lowers(self) -> bool:
         """Less care, or not comparable: then it counts as less."""
-        if self.new in CARE and self.old in CARE:
-            return CARE.index(self.new) < CARE.index(self.old)
-        return self.new not in ("urgent", "emergency")
+        return less_care(self.old, self.new)
+
+
+def less_care(old: str, new: str) -> bool:
+    """The outcome *new* is less care than *old*, or not comparable: then it counts as less."""
+    if new in CARE and old in CARE:
+        return CARE.index(new) < CARE.index(old)
+    return new not in ("urgent", "emergency")
 
 
 @dataclass(frozen=True)

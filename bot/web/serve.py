@@ -26,8 +26,9 @@ import waitress
 from waitress import wasyncore
 
 from bot.flow.load import FlowError
-from bot.proved import require_proof
+from bot.proved import RefusedError, require_proof
 from bot.settings import Settings, SettingsError
+from bot.store.client import AWAY
 from bot.store.embedded import EmbeddedServer, ServerError
 
 _waitress: Any = waitress  # untyped
@@ -276,11 +277,21 @@ def main() -> int:
         make = importlib.import_module("bot.wiring").make_web_app
         place = Place(settings.host, settings.web_port, settings.web_processes, settings.web_threads)
         with _store_for(settings) as state_url:
+            _go_live(settings, state_url)
             with_store = settings.model_copy(update={"state_url": state_url})
             return serve(lambda: make(with_store), place)
-    except (SettingsError, ServerError, ServeError, FlowError) as error:
+    except (SettingsError, ServerError, ServeError, FlowError, RefusedError) as error:
         print(error, file=sys.stderr)
         return 2
+
+
+def _go_live(settings: Settings, state_url: str) -> None:
+    """Publish what will be served. Without a store it is served nobody until that was possible (bot/wiring.py)."""
+    try:
+        for sentence in importlib.import_module("bot.wiring").go_live(settings, state_url):
+            log.warning("%s", sentence)
+    except AWAY as error:
+        log.error("the store is away (%s): every webhook gets the static answer until it is back", type(error).__name__)
 
 
 @contextmanager
