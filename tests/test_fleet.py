@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from bot.relay import Relay
-from bot.store import Committed, Effect, LinkToken, Task
+from bot.store import Claim, Committed, Effect, LinkToken, Task
 from bot.store.cipher import Cipher
 from bot.store.client import AWAY, connect
 from bot.store.store import Store, open_store
@@ -234,10 +234,10 @@ def test_work_goes_on_through_sentinels_when_the_queue_loses_its_primary() -> No
         store, done = ledger(fleet), []
 
         class Counting(Executor):
-            def _do(self, effect_id: str, *_: Any) -> Any:
+            def _do(self, claim: Claim, *_: Any) -> Any:
                 from bot.followups import Result
 
-                done.append(effect_id)
+                done.append(claim.id)
                 return Result("done", "counted")
 
         executor.install(Counting(store, None, lambda: 10.0))  # type: ignore[arg-type]
