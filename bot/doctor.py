@@ -1,4 +1,4 @@
-"""``python -m bot doctor``: what is wrong with a deployment, in sentences that say what to do. Only reads.
+"""What is wrong with a deployment, in sentences that say what to do: ``python -m bot doctor`` and the console. Only reads.
 
 Names opaque ids and settings, never a number or words of a patient. 0: nothing is wrong. 1: something is. 2: it cannot
 look, because the settings or the store are missing.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import click
@@ -26,12 +27,27 @@ SWEEP_SECONDS = 60.0
 WANTED = {"appendonly": "yes", "appendfsync": "always", "maxmemory-policy": "noeviction"}
 
 
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing wrong: an English sentence with {places}, which the console has in Spanish too, and what fills them."""
+
+    says: str
+    fills: tuple[tuple[str, object], ...] = ()
+
+    def __str__(self) -> str:
+        return self.says.format(**dict(self.fills))
+
+
+def _fault(says: str, **fills: object) -> Fault:
+    return Fault(says, tuple(fills.items()))
+
+
 @click.command()
 def doctor() -> None:
     """Say what is wrong with this deployment and what to do about it."""
     settings, store = running_store()
     try:
-        found = [*faults(settings, store, present(settings), time.time())]
+        found = [str(fault) for fault in faults(settings, store, present(settings), time.time())]
     except AWAY as error:
         click.echo(f"The store does not answer ({type(error).__name__}): start it, or correct STATE_URL.", err=True)
         sys.exit(2)
@@ -42,48 +58,69 @@ def doctor() -> None:
     sys.exit(1 if found else 0)
 
 
-def faults(settings: Settings, store: Store, now: float, wall: float) -> Iterator[str]:
+def faults(settings: Settings, store: Store, now: float, wall: float) -> Iterator[Fault]:
     """Everything that the store and this machine tell. *now* is the product's time, *wall* this machine's."""
     yield from _of_the_work(vitals(store, now, wall))
     stale = stale_sessions(store, now)
     if stale:
-        shown = ", ".join(stale[:5]) + (" ..." if len(stale) > 5 else "")
-        yield (
-            f"{len(stale)} conversations wait for a reply and no timer will end them ({shown}): "
-            "look at them in the console; their timers were lost with data that was restored or edited."
+        yield _fault(
+            "{n} conversations wait for a reply and no timer will end them ({ids}): look at them in the console; "
+            "their timers were lost with data that was restored or edited.",
+            n=len(stale),
+            ids=", ".join(stale[:5]) + (" ..." if len(stale) > 5 else ""),
         )
     yield from _of_the_server(store)
     spool = Spool(settings.data_dir / "spool", store.cipher)
     waiting, aside = len(spool.names()), spool.aside()
     if waiting:
-        yield f"{waiting} inputs wait in {spool.folder}: the web process takes them up once the store is well."
+        yield _fault(
+            "{n} inputs wait in {folder}: the web process takes them up once the store is well.",
+            n=waiting,
+            folder=spool.folder,
+        )
     if aside:
-        yield (
-            f"{aside} inputs in {spool.folder} could not be taken up (*.bad): keep the files and ask a developer; "
-            "nobody else will see what they say."
+        yield _fault(
+            "{n} inputs in {folder} could not be taken up (*.bad): keep the files and ask a developer; "
+            "nobody else will see what they say.",
+            n=aside,
+            folder=spool.folder,
         )
 
 
-def _of_the_work(found: Vitals) -> Iterator[str]:
-    if abs(found.skew) > SKEW_SECONDS:
-        way = "ahead of" if found.skew > 0 else "behind"
-        yield (
-            f"The store's clock is {abs(found.skew):.0f} s {way} this machine's: set both by NTP "
-            "(timedatectl set-ntp true), or work is done early, late or twice."
+def _of_the_work(found: Vitals) -> Iterator[Fault]:
+    if found.skew > SKEW_SECONDS:
+        yield _fault(
+            "The store's clock is {s} s ahead of this machine's: set both by NTP (timedatectl set-ntp true), "
+            "or work is done early, late or twice.",
+            s=f"{found.skew:.0f}",
         )
-    if found.swept is None or found.swept > SWEEP_SECONDS:
-        when = "ever" if found.swept is None else f"for {found.swept:.0f} s"
-        yield f"No worker has looked for due work {when}: start one with python -m workers.run (Procfile: worker)."
+    if found.skew < -SKEW_SECONDS:
+        yield _fault(
+            "The store's clock is {s} s behind this machine's: set both by NTP (timedatectl set-ntp true), "
+            "or work is done early, late or twice.",
+            s=f"{-found.skew:.0f}",
+        )
+    if found.swept is None:
+        yield _fault("No worker has looked for due work ever: start one with python -m workers.run (Procfile: worker).")
+    elif found.swept > SWEEP_SECONDS:
+        yield _fault(
+            "No worker has looked for due work for {s} s: start one with python -m workers.run (Procfile: worker).",
+            s=f"{found.swept:.0f}",
+        )
     if found.backlog > BACKLOG_SECONDS:
-        yield (
-            f"{found.overdue} effects are overdue, the oldest by {found.backlog:.0f} s: see whether sending is stopped "
-            "(python -m bot sending), whether the worker's log names a reason, or start more workers."
+        yield _fault(
+            "{n} effects are overdue, the oldest by {s} s: see whether sending is stopped (python -m bot sending), "
+            "whether the worker's log names a reason, or start more workers.",
+            n=found.overdue,
+            s=f"{found.backlog:.0f}",
         )
     if found.dead:
-        yield f"{found.dead} effects were given up: python -m bot dead list says why, dead retry ID tries again."
+        yield _fault(
+            "{n} effects were given up: python -m bot dead list says why, dead retry ID tries again.", n=found.dead
+        )
 
 
-def _of_the_server(store: Store) -> Iterator[str]:
+def _of_the_server(store: Store) -> Iterator[Fault]:
     client: Any = store.client
     for name, wanted in WANTED.items():
         try:
@@ -92,9 +129,12 @@ def _of_the_server(store: Store) -> Iterator[str]:
             return  # a managed service hides its configuration
         given = given.decode() if isinstance(given, bytes) else given
         if given != wanted:
-            yield (
-                f"The store has {name} {given}; a clinic needs {wanted}, or a crash loses what was answered "
-                f"(redis.conf, or CONFIG SET {name} {wanted})."
+            yield _fault(
+                "The store has {name} {given}; a clinic needs {wanted}, or a crash loses what was answered "
+                "(redis.conf, or CONFIG SET {name} {wanted}).",
+                name=name,
+                given=given,
+                wanted=wanted,
             )
 
 

@@ -64,6 +64,16 @@ def resume(store: Store, by: str, now: float, zone: ZoneInfo) -> list[Stop]:
     return lifted
 
 
+def spent_today(store: Store, now: float, zone: ZoneInfo) -> int:
+    """What the program's own texts and calls cost on the clinic's day, in millionths."""
+    return Switch(store).spent(_day(now, zone))
+
+
+def failures_in_a_row(store: Store) -> int:
+    """How often the carrier failed since it last took something."""
+    return Switch(store).failures()
+
+
 def _lift(switch: Switch, kept: Kept, by: str) -> None:
     switch.lift(kept.cause)
     if kept.cause in TASK_OF:

@@ -1,4 +1,4 @@
-"""How the deployment is, in numbers without patients: for /readyz and ``python -m bot doctor``. Only reads."""
+"""How the deployment is, in numbers without patients: for /readyz, ``python -m bot doctor``, the console. Only reads."""
 
 from __future__ import annotations
 
@@ -56,6 +56,21 @@ def stale_sessions(store: Store, now: float) -> list[str]:
         if now - record.last_at > STALE_SECONDS and "silence" not in record.planned:
             found.append(patient)
     return found
+
+
+def workers_alive(client: Any) -> int:
+    """Worker processes that gave a sign of life in the last half minute. *client*: of the server that holds the queue."""
+    from rq import Worker  # only for who asks: the web process does not
+
+    return len(Worker.all(connection=client))
+
+
+def memory_used(store: Store) -> int:
+    """Bytes that the store's data takes, over all its servers."""
+    client: Any = store.client
+    found = client.info("memory")
+    nodes = [found] if "used_memory" in found else list(found.values())
+    return sum(int(node["used_memory"]) for node in nodes)
 
 
 def _server_time(store: Store) -> float:

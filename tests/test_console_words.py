@@ -17,7 +17,7 @@ from bot.tasks import TASKS
 ROOM = Path(__file__).parents[1] / "bot"
 IN_TEMPLATE = re.compile(r"""\bt\(\s*(?:"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)')""")
 # What other rooms tell staff: a call of one of these, with a sentence at this place.
-SAID_BY = {"say": 0, "sentence": 0, "PersonError": 0, "Done": 1}
+SAID_BY = {"say": 0, "sentence": 0, "PersonError": 0, "Done": 1, "_fault": 0}
 PLACE = re.compile(r"\{\w*\}")
 
 
@@ -28,7 +28,7 @@ def of_templates() -> Iterator[tuple[str, str]]:
 
 
 def of_code() -> Iterator[tuple[str, str]]:
-    for path in [*sorted((ROOM / "console").glob("*.py")), ROOM / "takeover.py"]:
+    for path in [*sorted((ROOM / "console").glob("*.py")), ROOM / "takeover.py", ROOM / "doctor.py"]:
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if not isinstance(node, ast.Call):
                 continue

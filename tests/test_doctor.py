@@ -36,7 +36,7 @@ def clinic(tmp_path: Path) -> Settings:
 
 
 def told(clinic: Settings, store: Store, now: float = NOW) -> str:
-    return "\n".join(faults(clinic, store, now, time.time()))
+    return "\n".join(map(str, faults(clinic, store, now, time.time())))
 
 
 def test_a_deployment_without_workers_and_with_an_unsafe_server_is_told_what_to_do(
@@ -89,7 +89,7 @@ def test_clocks_that_differ_are_named(store: Store) -> None:
     from bot.doctor import _of_the_work
 
     found = replace(vitals(store, NOW, time.time() - 130), swept=1.0)
-    assert "clock is 130 s ahead of this machine's: set both by NTP" in "".join(_of_the_work(found))
+    assert "clock is 130 s ahead of this machine's: set both by NTP" in "".join(map(str, _of_the_work(found)))
 
 
 @pytest.fixture

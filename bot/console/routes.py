@@ -11,7 +11,7 @@ from typing import Literal
 
 from flask import Response
 
-from bot.console import assets, patient, patients, queue, signin, staff
+from bot.console import assets, health, patient, patients, queue, signin, staff
 from bot.console.desk import Form
 from bot.console.languages import sentence
 from bot.console.people import Role
@@ -66,6 +66,10 @@ ROUTES = (
     Route("/patients/<patient>/note", "POST", "nurse", patient.note, "note"),
     Route("/patients/<patient>/release", "POST", "nurse", patient.release, "hand back"),
     Route("/patients/<patient>/tasks/<task>/close", "POST", "nurse", patient.close, "close task"),
+    # -- how it runs --
+    Route("/health", "GET", "viewer", health.page, nav=sentence("Health")),
+    Route("/health/pause", "POST", "manager", health.pause_sending, "pause sending"),
+    Route("/health/resume", "POST", "manager", health.resume_sending, "resume sending"),
     # -- staff --
     Route("/staff", "GET", "administrator", staff.page, nav=sentence("Staff")),
     Route("/staff/invite", "POST", "administrator", staff.invite, "invite staff"),

@@ -77,6 +77,11 @@ class Switch:
         self.store.client.expire(key, FAILING_SECONDS)
         return int(count)
 
+    def failures(self) -> int:
+        """Failures of the carrier in a row so far."""
+        found: Any = self.store.client.get(f"{self.tag}failing")
+        return int(found or 0)
+
     def worked(self) -> bool:
         """The carrier took something; True when it had failed before."""
         return bool(self.store.client.delete(f"{self.tag}failing"))
