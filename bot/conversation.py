@@ -167,7 +167,7 @@ class Conversation:
             out[:] = [Outgoing(record.phone, text, verdict.why)]
             return replace(found, event={**found.event, "fx": effect_id}), _note(out[0])
 
-        return self._outgoing(patient, effect_id, decide)
+        return self.outgoing(patient, effect_id, decide)
 
     def follow_up(self, patient: str, effect_id: str, body: dict[str, Any]) -> Outgoing:
         """A planned message is due: its conditions are checked again now, then it is made once and kept (plan.py)."""
@@ -180,7 +180,7 @@ class Conversation:
             turn = replace(found.turn, event={**found.turn.event, "fx": effect_id})
             return turn, _note(Outgoing(found.phone, found.text, found.why, call=found.call))
 
-        return self._outgoing(patient, effect_id, decide)
+        return self.outgoing(patient, effect_id, decide)
 
     def upcoming(self, patient: str) -> list[plan.Upcoming]:
         """Every message that this patient will get, by the very function that decides when it is due."""
@@ -225,7 +225,7 @@ class Conversation:
             event = {"at": now, "in": "text", "says": [out.body], "why": out.why, "fx": effect_id}
             return self._bare(record, (), event), _note(out)
 
-        return self._outgoing(patient, effect_id, decide)
+        return self.outgoing(patient, effect_id, decide)
 
     def place_call(self, patient: str, effect_id: str, body: dict[str, Any]) -> Outgoing:
         """A planned call is due: whether to place it now."""
@@ -244,7 +244,7 @@ class Conversation:
                 raise _PutOffError(Verdict(False, found.why, found.later))
             return found.turn, _note(Outgoing(found.phone or "", None, found.why, call=found.phone is not None))
 
-        return self._outgoing(patient, effect_id, decide)
+        return self.outgoing(patient, effect_id, decide)
 
     def call_over(self, patient: str, effect_id: str, status: str, by: str | None) -> None:
         """A call of ours has ended: when nobody spoke with us, the text instead, or a task."""
@@ -335,9 +335,10 @@ class Conversation:
         heard = Heard("sms", session.language if session else "en", silent=True, session=session)
         return Turn(record, heard, dropped=dropped, event=event)
 
-    def _outgoing(
+    def outgoing(
         self, patient: str, effect_id: str, decide: Callable[[Record, float], tuple[Turn, bytes]]
     ) -> Outgoing:
+        """What *decide* found to send for a due effect, decided once; nothing for a patient who was erased."""
         def not_itself(record: Record, now: float) -> tuple[Turn, bytes]:
             # Its own turn takes back the open question's timer, which is this very effect: it is still to be sent.
             found, answer = decide(record, now)

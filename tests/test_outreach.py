@@ -9,6 +9,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from bot.followups import carry_out
+from bot.forget import erase_patient
 from bot.outreach.campaigns import CampaignError
 from bot.outreach.csvout import safe_cell
 from bot.outreach.opening import opening
@@ -283,3 +285,17 @@ def test_a_record_that_was_erased_is_nobody_to_write_to(clinic: Clinic) -> None:
     assert (made.body, made.call) == (None, False)
     willing = Record(OURS, consents=(Consent("outreach", True, 1.0, "t"),))
     assert opening(clinic.conversation.clinic, "p", willing, "0-x.1", told, hours, NOON).body
+
+
+def test_a_recipient_erased_while_a_worker_holds_the_effect_ends_as_erased(clinic: Clinic, store: Store) -> None:
+    """Also in the roster; it is no fault of ours, and nothing is sent."""
+    made = clinic.campaigns.send(clinic.plan(rows(1)), "ana")
+    patient = store.cipher.patient_id(phone(0))
+    clinic.at = NOON + 5
+    claim = next(one for bucket in range(3) for one in store.claim(bucket, clinic.at))
+    begun = store.begin(claim)
+    erase_patient(store, patient, clinic.at)
+    result = carry_out(clinic.office, claim, begun)
+    assert (result.status, result.why) == ("done", "This patient was erased.")
+    assert clinic.line.log == []
+    assert clinic.states(made) == ["not_sent|This patient was erased."]

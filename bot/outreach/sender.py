@@ -95,4 +95,4 @@ class CampaignSender:
             out = {"phone": record.phone, "body": made.body, "why": made.why, "call": made.call}
             return made.turn, json.dumps(out).encode()
 
-        return Outgoing(**json.loads(talk.staff_turn(patient, f"fx:{effect}", decide)))
+        return talk.outgoing(patient, effect, decide)
