@@ -335,10 +335,9 @@ class Conversation:
         heard = Heard("sms", session.language if session else "en", silent=True, session=session)
         return Turn(record, heard, dropped=dropped, event=event)
 
-    def outgoing(
-        self, patient: str, effect_id: str, decide: Callable[[Record, float], tuple[Turn, bytes]]
-    ) -> Outgoing:
+    def outgoing(self, patient: str, effect_id: str, decide: Callable[[Record, float], tuple[Turn, bytes]]) -> Outgoing:
         """What *decide* found to send for a due effect, decided once; nothing for a patient who was erased."""
+
         def not_itself(record: Record, now: float) -> tuple[Turn, bytes]:
             # Its own turn takes back the open question's timer, which is this very effect: it is still to be sent.
             found, answer = decide(record, now)
