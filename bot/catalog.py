@@ -87,6 +87,7 @@ def make_clinic(
     voicemail: bool = False,
     may_text: Callable[[str], bool] = lambda phone: True,
     zone: str = "America/Chicago",
+    alerts: tuple[str, ...] = (),
 ) -> Clinic:
     """The flows and words of this checkout with the values of one clinic."""
     return Clinic(
@@ -102,5 +103,6 @@ def make_clinic(
         voicemail=voicemail,
         may_text=may_text,
         zone=zone,
+        alerts=alerts,
         hints=make_hints(word_files()),
     )

@@ -374,7 +374,7 @@ class Conversation:
                 record = record.but(phone=phone, facts=record.facts - {ERASED})
             now = self.now()
             found, answer = decide(record, now)
-            more = written(patient, record, found, self.clinic.mark, now)
+            more = written(patient, record, found, self.clinic, now)
             done = self.store.commit(patient, key, loaded.version, now=now, answer=answer, **more)
             if done.status == "ok":
                 return answer

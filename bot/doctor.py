@@ -61,6 +61,11 @@ def doctor() -> None:
 def faults(settings: Settings, store: Store, now: float, wall: float) -> Iterator[Fault]:
     """Everything that the store and this machine tell. *now* is the product's time, *wall* this machine's."""
     yield from _of_the_work(vitals(store, now, wall))
+    if not settings.alert_channels and not settings.sandbox:
+        yield _fault(
+            "Nobody is told when a patient needs a person now; it only shows in the console: set ALERT_PHONES, "
+            "ALERT_EMAIL with SMTP_URL, or ALERT_URL with ALERT_SECRET."
+        )
     stale = stale_sessions(store, now)
     if stale:
         yield _fault(

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from bot.alerts import Alerts
 from bot.carrier import CarrierError, backoff
 from bot.conversation import Conversation, Outgoing
 from bot.outreach.sender import CampaignSender
@@ -62,6 +63,7 @@ class Office:
     settle: float = SETTLE_SECONDS
     allowed: Callable[[str], bool] = lambda phone: True
     outreach: CampaignSender | None = None
+    alerts: Alerts | None = None
 
 
 def carry_out(office: Office, claim: Claim, begun: Begun) -> Result:
@@ -80,6 +82,8 @@ def carry_out(office: Office, claim: Claim, begun: Begun) -> Result:
 
 def _carry_out(office: Office, claim: Claim, begun: Begun) -> Result:
     told: dict[str, Any] = json.loads(begun.body)
+    if begun.kind == "alert":
+        return _alert(office, claim, told)
     patient, safety, unsure = str(told["p"]), bool(told.get("safety")), begun.status == "redo"
     stop = None if safety else office.gate.stopped()
     # Silence is noticed even while nothing may be sent, because a task for a person can come of it.
@@ -105,6 +109,15 @@ def _carry_out(office: Office, claim: Claim, begun: Begun) -> Result:
     if not safety and not office.gate.affords(cost):
         return _held(office, office.gate.stopped())
     return _send(office, claim, begun.kind, told, out, cost)
+
+
+def _alert(office: Office, claim: Claim, told: dict[str, Any]) -> Result:
+    """To staff, not to a patient: neither their hours nor the stop of their texts hold it. One that died half-way is told
+    again."""
+    if office.alerts is None:
+        return Result("done", "no staff channel is set")
+    why, again = office.alerts.ring(claim.id, told)
+    return Result("done", why) if again is None else Result("put_off", why, again, fresh=True)
 
 
 def _outgoing(

@@ -6,11 +6,12 @@ import json
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from bot.alerts import planned
 from bot.eventlog import line
 from bot.record import Record, to_bytes
 from bot.store import Committed, Effect, LinkToken, Loaded, Task
 from bot.tasks import TASKS
-from bot.turn import Turn
+from bot.turn import Clinic, Turn
 
 
 class Ledger(Protocol):
@@ -39,27 +40,29 @@ class Ledger(Protocol):
     def effect(self, effect_id: str) -> Effect | None: ...
 
 
-def written(patient: str, before: Record, found: Turn, mark: str, now: float) -> dict[str, Any]:
-    """A turn in the store's terms; *before*: the record it was decided on, *mark*: by which edition."""
-    event = line(before, found, mark, now)
+def written(patient: str, before: Record, found: Turn, clinic: Clinic, now: float) -> dict[str, Any]:
+    """A turn in the store's terms; *before*: the record it was decided on. What tells staff of its tasks is part of it."""
+    event = line(before, found, clinic.mark, now)
     session = found.record.session.id if found.record.session else ""
+    tasks = [
+        Task(
+            id=f"{session or patient}.{found.heard.step or 0}.{now:.3f}.{kind}",
+            patient=patient,
+            kind=kind,
+            urgency=TASKS[kind].urgency,
+            at=now,
+        )
+        for kind in dict.fromkeys(found.tasks)
+    ]
     return {
         "record": to_bytes(found.record),
         "effects": [
             Effect(id=later.id, kind=later.kind, due=later.due, body=json.dumps({"p": patient, **later.body}).encode())
             for later in found.later
-        ],
+        ]
+        + list(planned(tasks, clinic.alerts, clinic.new_effect)),
         "cancels": list(found.dropped),
         "events": [json.dumps(event, ensure_ascii=True).encode()] if event else [],
-        "tasks": [
-            Task(
-                id=f"{session or patient}.{found.heard.step or 0}.{now:.3f}.{kind}",
-                patient=patient,
-                kind=kind,
-                urgency=TASKS[kind].urgency,
-                at=now,
-            )
-            for kind in dict.fromkeys(found.tasks)
-        ],
+        "tasks": tasks,
         "links": [LinkToken(token=token, patient=patient, visit=visit, at=now) for token, visit in found.links],
     }

@@ -20,6 +20,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from bot.places import ZONES
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+EMAIL = r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9.-]+"
 _DAYS = ("Mo", "Tu", "We", "Th", "Fr", "Sa", "Su")
 _SPAN = re.compile(r"(?P<first>[A-Z][a-z])(?:-(?P<last>[A-Z][a-z]))? (?P<opens>\d\d:\d\d)-(?P<closes>\d\d:\d\d)")
 
@@ -95,6 +96,27 @@ def _phone(value: str) -> str:
         raise ValueError("must be a phone number written with + and country code, such as +17135550100")
     if not phonenumbers.is_possible_number(phonenumbers.parse(value)):
         raise ValueError("is not a possible phone number in its country")
+    return value
+
+
+def _phones(value: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(_phone(one) for one in value)
+
+
+def _emails(value: tuple[str, ...]) -> tuple[str, ...]:
+    if not all(re.fullmatch(EMAIL, one) for one in value):
+        raise ValueError("must be e-mail addresses such as nurse@clinic.example, split by commas")
+    return value
+
+
+def _mail_server(value: SecretStr) -> SecretStr:
+    try:
+        parts = urlsplit(value.get_secret_value())
+        fits = parts.scheme in ("smtp", "smtps") and parts.hostname and (parts.port or 1) and not parts.query
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ValueError("must be like smtps://user:password@mail.clinic.example, with %xx for signs in the password")
     return value
 
 
@@ -174,6 +196,9 @@ def _store_address(value: str) -> str:
 
 Address = Annotated[str, AfterValidator(_web_address)]
 Phone = Annotated[str, AfterValidator(_phone)]
+Phones = Annotated[tuple[str, ...], BeforeValidator(_split), AfterValidator(_phones)]
+Emails = Annotated[tuple[str, ...], BeforeValidator(_split), AfterValidator(_emails)]
+MailServer = Annotated[SecretStr, AfterValidator(_mail_server)]
 TimeOfDay = Annotated[time, BeforeValidator(_clock_time)]
 SpeechLanguage = Annotated[str, Field(pattern=r"^(en|es)-[A-Z0-9]{2,3}$")]
 Voice = Annotated[str, AfterValidator(_voice)]

@@ -20,11 +20,15 @@ from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from bot.setting_shapes import (
+    EMAIL,
     LOOPBACK,
     Address,
+    Emails,
     Hours,
+    MailServer,
     OpeningHours,
     Phone,
+    Phones,
     Port,
     PublicAddress,
     Regions,
@@ -126,6 +130,20 @@ class Settings(BaseSettings):
     speech_es: SpeechLanguage = _setting("Spanish that is spoken and listened for", "es-US")
     voicemail: bool = _setting("Offer to record a message when nobody can be put through; only its id is kept", False)
 
+    alert_phones: Phones = _setting("Staff who get a text when a patient needs a person now; comma list", ())
+    alert_escalation_phones: Phones = _setting("Staff who get it too while nobody takes it", ())
+    alert_email: Emails = _setting("Addresses that get the same by e-mail; comma list", ())
+    alert_email_from: str = _setting(
+        "Sender of these e-mails; empty: the first of ALERT_EMAIL", "", pattern=f"^{EMAIL}$"
+    )
+    smtp_url: MailServer | None = _setting(
+        "Mail server: smtps://user:password@host, or smtp:// (STARTTLS)", None, repr=False
+    )
+    alert_url: Address | None = _setting("Address that gets the same as a signed webhook", None, repr=False)
+    alert_secret: SecretKeys = _setting(
+        "Key (32 bytes or more) that signs it; comma list while it is being changed, current first", ()
+    )
+
     web_host: str | None = _setting("Network address to listen on; empty: 127.0.0.1 in the sandbox, else 0.0.0.0", None)
     web_port: Port = _setting("Port for webhooks and links; also read from PORT", 8000)
     sandbox_port: Port = _setting("Port for the local Twilio and the phone page", 8010)
@@ -207,6 +225,7 @@ class Settings(BaseSettings):
         if self.quiet_start == self.quiet_end:
             yield {"quiet_start", "quiet_end"}, "QUIET_START and QUIET_END: must differ"
         yield from self._store_contradictions()
+        yield from self._alert_contradictions()
         for name, field in type(self).model_fields.items():
             if isinstance(field.json_schema_extra, dict) and not getattr(self, name):
                 yield {name, "sandbox"}, f"{name.upper()}: is required ({field.description}), or set SANDBOX=true"
@@ -230,6 +249,33 @@ class Settings(BaseSettings):
                 "BUCKETS: 1 would keep every patient on one server of the cluster; set 64 before the first patient "
                 "(it is fixed for the life of the data)",
             )
+
+    def _alert_contradictions(self) -> Iterator[tuple[set[str], str]]:
+        for one, other in (("alert_email", "smtp_url"), ("alert_url", "alert_secret")):
+            if bool(getattr(self, one)) != bool(getattr(self, other)):
+                yield {one, other}, f"{one.upper()} and {other.upper()}: only both together tell staff anything"
+        if self.alert_escalation_phones and not self.alert_channels[len(self.alert_escalation_phones) :]:
+            yield (
+                {"alert_phones", "alert_escalation_phones", "alert_email", "alert_url"},
+                "ALERT_ESCALATION_PHONES: nobody would hear at once; set ALERT_PHONES, ALERT_EMAIL or ALERT_URL too",
+            )
+
+    @property
+    def alert_channels(self) -> tuple[str, ...]:
+        """The names of the staff channels that are set; (): staff are told of nothing."""
+        texts = tuple(f"text {number}" for number, _ in enumerate(self.alert_phones, 1))
+        louder = tuple(f"escalation {number}" for number, _ in enumerate(self.alert_escalation_phones, 1))
+        return louder + texts + ("webhook",) * bool(self.alert_url) + ("e-mail",) * bool(self.alert_email)
+
+    @property
+    def alert_keys(self) -> tuple[bytes, ...]:
+        """`alert_secret` as bytes, current first."""
+        return tuple(key_bytes(key.get_secret_value()) for key in self.alert_secret)
+
+    @property
+    def console_address(self) -> str:
+        """Where staff open the console."""
+        return (self.console_url or f"http://127.0.0.1:{self.console_port}").rstrip("/")
 
     @property
     def hours_by_state(self) -> dict[str, OpeningHours]:

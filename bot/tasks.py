@@ -45,6 +45,9 @@ TASKS: dict[str, TaskKind] = {
     "alarm_abroad": TaskKind(0, 15, "wrote an emergency sign from a number that may not be texted: call"),
     "abroad": TaskKind(3, None, "wrote from a number of a country that is not texted; no text may answer"),
     "flood": TaskKind(1, 60, "wrote so often, or at the same time as so many, that texts were not read: look"),
+    "alert_failed": TaskKind(
+        2, None, "an alert could not be told over a staff channel: check the ALERT_ and SMTP_URL settings"
+    ),
     "wrote_after_stop": TaskKind(4, None, "wrote after STOP; no text may answer"),
     "configuration": TaskKind(1, 60, "sending is stopped: the carrier refused our credentials or set-up"),
     "carrier_away": TaskKind(2, None, "sending waits: the carrier fails again and again"),

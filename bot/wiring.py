@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 import phonenumbers
 from flask import Flask
 
+from bot.alerts import Alerts
 from bot.catalog import load_flows, load_words, program_hash, reader, word_files
 from bot.conversation import Conversation
 from bot.edition import Edition, text_hash
@@ -63,20 +64,26 @@ class App:
         """What a worker's handlers need. Only here is the carrier imported: it costs half a second and 38 MB."""
         from bot.followups import Office
         from bot.outreach.sender import CampaignSender
+        from bot.staff_channels import open_channels
 
         settings, store, now = self.settings, self.store, self.now
         gate = Gate(store, now, limit=_millionths(settings.daily_spend_limit), zone=ZoneInfo(settings.clinic_timezone))
+        carrier, segment = carrier_of(settings), _millionths(settings.price_per_segment)
+        channels = open_channels(settings, carrier, gate, segment)
         return Office(
             self.conversation,
-            carrier_of(settings),
+            carrier,
             now,
             Sends(store),
             gate,
-            segment=_millionths(settings.price_per_segment),
+            segment=segment,
             call=_millionths(settings.price_per_call),
             allowed=lambda phone: is_allowed(phone, settings.allowed_regions),
             outreach=CampaignSender(
                 Roster(store), settings.twilio_from, settings.sender_rate, settings.outreach_open_tasks
+            ),
+            alerts=Alerts(
+                store, channels, now, self.conversation.clinic.is_open, settings.console_address, settings.clinic_name
             ),
         )
 
@@ -155,6 +162,7 @@ def put_together(settings: Settings, state_url: str, store: Store, now: Callable
         new_id=lambda: secrets.token_urlsafe(9),
         new_effect=store.new_effect_id,
         version=Versions(Published(store.client, store.cipher)).flow,
+        alerts=settings.alert_channels,
     )
     conversation = Conversation(
         clinic,

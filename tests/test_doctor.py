@@ -48,6 +48,9 @@ def test_a_deployment_without_workers_and_with_an_unsafe_server_is_told_what_to_
     assert "appendfsync no; a clinic needs always" in said
     note_sweep(store, time.time())
     assert "No worker" not in told(clinic, store)
+    assert "Nobody is told when a patient needs a person now; it only shows in the console" in told(clinic, store)
+    heard = clinic.model_copy(update={"alert_phones": ("+17135550171",)})
+    assert "Nobody is told" not in told(heard, store)
 
 
 def test_work_that_is_stuck_given_up_or_spooled_is_named(clinic: Settings, store: Store) -> None:

@@ -293,6 +293,10 @@ class Store:
         args = [task.id, self.cipher.seal(key, task_bytes(task)), task.urgency * 1e11 + task.at]
         self._raise(keys=[f"{tag}tasks", key], args=args)
 
+    def is_open(self, patient: str, task: str) -> bool:
+        """Whether the task waits: it was written and nobody closed it."""
+        return self.client.zscore(f"{self.tag(self.bucket(patient))}tasks", task) is not None
+
     def close_task(self, task: Task, who: str) -> bool:
         """Done by *who*; it leaves the queue and stays readable. False when it was closed, or has come anew since."""
         tag = self.tag(self.bucket(task.patient))

@@ -1,0 +1,143 @@
+"""What tells staff that a task waits: which alerts a turn plans, what an alert says, and when it comes again.
+
+One effect for each task and each staff channel, planned by the commit that writes the task, so that a channel that
+fails holds up no other. It comes again until the task is closed or the patient is taken over (SPEC D, "Staff alert
+targets"). Says the kind of task, how long it waits and where to look: never a story, a number or words of a patient.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from bot.record import from_bytes
+from bot.store.model import CLINIC, Effect, Task
+from bot.store.store import Store
+from bot.tasks import TASKS, TaskKind
+
+Level = Literal["NEW", "UNANSWERED", "LATE"]
+ESCALATION = "escalation"  # a channel whose name begins so hears nothing before the first repeat
+RETRY_SECONDS = 60.0  # what could not be told is tried again so soon
+STEP, FARTHEST = 900.0, 14 * 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One alert. *id* is the same when it comes a second time by accident. *age*: seconds that the task waits."""
+
+    id: str
+    kind: str
+    urgency: int
+    level: Level
+    age: float
+    at: float
+    link: str
+    clinic: str
+
+    @property
+    def says(self) -> str:
+        """One sentence, plain ASCII, for a text or the subject of an e-mail."""
+        waits = "" if self.level == "NEW" else f", waiting {self.age / 60:.0f} min"
+        return f"{self.clinic} alert {self.level}{waits}: a patient {TASKS[self.kind].says}"
+
+
+class Channel(Protocol):
+    """A way to staff (bot/staff_channels.py)."""
+
+    def tell(self, notice: Notice) -> None:
+        """Raises NotToldError."""
+
+
+class NotToldError(Exception):
+    """Staff may not have heard. *why* has no number and no secret; *lasting*: trying again at once changes nothing."""
+
+    def __init__(self, why: str, *, lasting: bool = False) -> None:
+        super().__init__(why)
+        self.why, self.lasting = why, lasting
+
+
+def is_alerted(kind: TaskKind) -> bool:
+    """Whether a task of *kind* is told to staff rather than only shown: all that have a call-back clock, and ``worse``."""
+    return kind.minutes is not None or kind is TASKS["worse"]
+
+
+def planned(tasks: list[Task], channels: tuple[str, ...], new_id: Callable[[str], str]) -> Iterator[Effect]:
+    """The alerts that are committed with *tasks*: one for each channel by name."""
+    for task in tasks:
+        kind = TASKS[task.kind]
+        for channel in channels if is_alerted(kind) else ():
+            if channel.startswith(ESCALATION) and kind.minutes is None:
+                continue
+            due = task.at + (_pause(kind, 0.0) if channel.startswith(ESCALATION) else 0.0)
+            told = {"p": task.patient, "task": task.id, "k": task.kind, "at": task.at, "to": channel}
+            yield Effect(new_id(task.patient), "alert", due, json.dumps(told).encode())
+
+
+def level_of(kind: TaskKind, age: float) -> Level:
+    """How loud it is after *age* seconds: from the first repeat on, and from the end of the call-back clock on."""
+    if kind.minutes is None or age < kind.minutes * 20:
+        return "NEW"
+    return "UNANSWERED" if age < kind.minutes * 60 else "LATE"
+
+
+def _pause(kind: TaskKind, age: float) -> float:
+    """Seconds to the next repeat: a third of the call-back clock, and after its end the whole of it."""
+    clock = (kind.minutes or 0) * 60.0
+    return clock / 3 if age < clock else clock
+
+
+@dataclass(frozen=True)
+class Alerts:
+    """The worker's side. *address*: where staff open the console. *is_open*: whether somebody is at the clinic."""
+
+    store: Store
+    channels: Mapping[str, Channel]
+    now: Callable[[], float]
+    is_open: Callable[[float], bool]
+    address: str
+    clinic: str
+
+    def ring(self, effect_id: str, told: Mapping[str, Any]) -> tuple[str, float | None]:
+        """Tell one channel of one task: what came of it, and when it comes again (None: never)."""
+        kind, channel, now = TASKS[told["k"]], self.channels.get(told["to"]), self.now()
+        if channel is None:
+            return "this staff channel is not set any more", None
+        if not self.store.is_open(told["p"], told["task"]):
+            return "the task is closed", None
+        age = max(0.0, now - told["at"])
+        # An emergency and the first word of an urgent task do not wait for the morning.
+        waits_for_hours = kind.minutes is None or (kind.urgency > 0 and age >= _pause(kind, 0.0))
+        opens = self._opening(now) if waits_for_hours else now
+        if opens > now:
+            return "the clinic is closed", opens
+        if self._taken_over(told["p"]):
+            return "somebody has it", now + (_pause(kind, age) or STEP)
+        notice = Notice(
+            f"{effect_id}.{int(age // max(1.0, _pause(kind, 0.0)))}", told["k"], kind.urgency, level_of(kind, age), age,
+            told["at"], self.address + ("/" if told["p"] == CLINIC else f"/patients/{told['p']}"), self.clinic,
+        )  # fmt: skip
+        try:
+            channel.tell(notice)
+        except NotToldError as error:
+            self._not_told(told["to"], now)
+            soon = RETRY_SECONDS * (0.5 + random.random())  # noqa: S311  # jitter, not a secret
+            return f"not told: {error.why}", now + (max(soon, _pause(kind, age)) if error.lasting else soon)
+        return f"told {notice.level}", None if kind.minutes is None else now + _pause(kind, age)
+
+    def _taken_over(self, patient: str) -> bool:
+        raw = self.store.load(patient, "-").record
+        return raw is not None and bool(from_bytes(raw).owner)
+
+    def _opening(self, now: float) -> float:
+        at = now
+        while not self.is_open(at) and at - now < FARTHEST:
+            at += STEP
+        return at
+
+    def _not_told(self, channel: str, now: float) -> None:
+        """A task, once a day for each channel: an alert that nobody hears must not be silent as well."""
+        name = f"alert.{channel.replace(' ', '-')}.{int(now // 86_400)}"
+        self.store.raise_task(Task(name, CLINIC, "alert_failed", TASKS["alert_failed"].urgency, now))
