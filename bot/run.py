@@ -112,6 +112,7 @@ def run(environment: dict[str, str], say: Callable[[str], None]) -> int:
         "WEB_PORT": str(web),
         "SANDBOX_PORT": str(twilio),
         "CONSOLE_PORT": str(free_port(int(environment.get("CONSOLE_PORT", "8020")))),
+        "METRICS_PORT": str(free_port(int(environment.get("METRICS_PORT", "8030")))),
     }
     settings = Settings.load(environment)
     server = _store_with_flows(settings, environment, say)

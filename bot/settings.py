@@ -149,6 +149,8 @@ class Settings(BaseSettings):
     sandbox_port: Port = _setting("Port for the local Twilio and the phone page", 8010)
     console_port: Port = _setting("Port for the staff console", 8020)
     console_url: Address | None = _setting("Address staff open; empty: this machine only, at CONSOLE_PORT", None)
+    metrics_port: int = _setting("Port for Prometheus, served by the console's process; 0: off", 0, ge=0, le=65535)
+    metrics_host: str = _setting("Network address to listen on for Prometheus", "127.0.0.1")
     web_processes: int = _setting("Web server processes", 2, ge=1, le=64)
     web_threads: int = _setting("Threads in each of them", 4, ge=1, le=64)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = _setting("How much is logged", "INFO")

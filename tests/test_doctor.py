@@ -136,6 +136,8 @@ def test_the_whole_product_is_healthy_and_its_doctor_says_so() -> None:
         assert port
         with urlopen(f"http://127.0.0.1:{web}/readyz", timeout=10) as answer:
             assert answer.read().decode().startswith("ready\noldest overdue effect: 0 s\n")
+        with urlopen(f"http://127.0.0.1:{product.environment['METRICS_PORT']}/metrics", timeout=10) as answer:
+            assert b"\ntriage_up 1.0\n" in answer.read()
         env = {**product.environment, "SANDBOX": "1", "TWILIO_API_BASE": product.address,
                "PUBLIC_URL": f"http://127.0.0.1:{web}"}  # fmt: skip
         ran = subprocess.run([sys.executable, "-m", "bot", "doctor"], cwd=ROOT, env=env, capture_output=True, text=True)

@@ -32,7 +32,8 @@ class Whole:
         kept = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG", "TMPDIR")}
         # Another port range than a person's own `make run`; a taken port is passed over anyway.
         first = 21_000 + os.getpid() % 20_000
-        ports = {"WEB_PORT": str(first), "SANDBOX_PORT": str(first + 100), "CONSOLE_PORT": str(first + 200)}
+        names = ("WEB_PORT", "SANDBOX_PORT", "CONSOLE_PORT", "METRICS_PORT")
+        ports = {name: str(first + 100 * place) for place, name in enumerate(names)}
         quiet = {"QUIET_START": "23:59", "QUIET_END": "00:00"}
         # Proved once for the whole run, not once for each test: the same key, and what it sealed.
         key = "5a" * 32

@@ -1,4 +1,7 @@
-"""``python -m bot.console.serve``: the console's process. One process of a few threads is plenty for a clinic's staff."""
+"""``python -m bot.console.serve``: the console's process. One process of a few threads is plenty for a clinic's staff.
+
+It also serves Prometheus, because it is the one process that runs once and neither forks nor ends with a worker.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ import waitress
 
 from bot.console.app import UPLOAD_LIMIT, create_app
 from bot.logs import set_up_logs
+from bot.metrics import MetricsError, serve_metrics
 from bot.settings import Settings, SettingsError
 
 _waitress: Any = waitress  # untyped
@@ -27,6 +31,10 @@ def main() -> int:
     # By name: the parts are put together above this room.
     desk = importlib.import_module("bot.wiring").make_console_desk(settings)
     app = create_app(desk)
+    try:
+        serve_metrics(desk.store, settings, desk.now)
+    except MetricsError as error:
+        print(error, file=sys.stderr)  # staff can work without it
     server = _waitress.create_server(
         app,
         host=settings.host,
