@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from bot.alerts import Alerts
 from bot.carrier import CarrierError, backoff
+from bot.codes import LANDLINE
 from bot.conversation import Conversation, Outgoing
 from bot.outreach.sender import CampaignSender
 from bot.reconcile import SETTLE_SECONDS, Lister, reconcile
@@ -23,7 +24,6 @@ from bot.store.model import Begun, Claim
 from bot.store.sends import Sends
 from bot.wording import segments
 
-LANDLINE = frozenset({21614, 30006})  # no text ever arrives there; a call does
 MAX_TRIES = 100  # with doubling from 2 s to 15 min this is a day of trying
 HOLD_SECONDS = 60.0  # how often what is held looks whether sending goes on
 LOOK_SECONDS = 20.0  # between two looks for a send whose answer was lost

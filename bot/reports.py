@@ -8,14 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from zoneinfo import ZoneInfo
 
+from bot.codes import LANDLINE, UNREGISTERED
 from bot.conversation import Conversation
 from bot.outreach.roster import Roster
 from bot.sending import Gate
 from bot.store.store import Store
 
 OPTED_OUT = 21610
-LANDLINE = frozenset({21614, 30006})
-UNREGISTERED = frozenset({30002, 30032, 30034, 30035})  # for nobody until a person has seen to it at the carrier
 ENDED = frozenset({"completed", "busy", "no-answer", "failed", "canceled"})
 BROKEN = frozenset({"undelivered", "failed"})
 

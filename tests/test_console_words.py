@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.codes import CODES, NO_CODE, OTHER
 from bot.console.languages import FOLDER, catalogue
 from bot.takeover import NOT_YOURS, STOPPED
 from bot.tasks import TASKS
@@ -41,6 +42,7 @@ def of_code() -> Iterator[tuple[str, str]]:
 def said() -> dict[str, str]:
     """Sentence -> where it is said."""
     found = {kind.says: "tasks.py" for kind in TASKS.values()}
+    found |= {text: "codes.py" for one in (*CODES.values(), NO_CODE, OTHER) for text in (one.says, one.do)}
     found |= dict.fromkeys((NOT_YOURS, STOPPED), "takeover.py")
     found.update({text: where for where, text in (*of_templates(), *of_code())})
     return found

@@ -254,7 +254,7 @@ def test_what_the_carrier_reports_reaches_the_campaign_once(clinic: Clinic, stor
         clinic.reports.delivered("SM" + "1" * 32, status, 30003 if status == "undelivered" else None, first)
     clinic.reports.delivered("SM" + "1" * 32, "undelivered", 30005, second)
     assert clinic.campaigns.progress(campaign).counts == {"delivered": 1, "failed": 1}
-    assert "30005" in "".join(clinic.campaigns.result_lines(campaign))
+    assert "Ask for the right number. (30005)" in "".join(clinic.campaigns.result_lines(campaign))
 
 
 def test_who_does_not_answer_the_text_is_called_and_who_does_is_not(clinic: Clinic) -> None:

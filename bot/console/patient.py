@@ -103,8 +103,11 @@ def _page(
     visit: Visit, patient: str, status: int = 200, *, phone: str = "", said: str = "", reply: str = ""
 ) -> Response:
     desk, record, names = visit.desk, _record(visit, patient), visit.desk.people.names()
+    events = story.read_log(visit, patient)
+    reasons = story.reasons(visit, events)
     tasks = [
-        {"id": one.id, "says": visit.say(TASKS[one.kind].says), "against": against(visit, one), "urgency": one.urgency,
+        {"id": one.id, "reason": reasons.get((one.at, one.kind), ""),
+         "says": visit.say(TASKS[one.kind].says), "against": against(visit, one), "urgency": one.urgency,
          "closed": names.get(one.closed_by, one.closed_by) if one.closed_by else ""}
         for one in desk.lists.tasks_of(patient) if one.kind in TASKS
     ]  # fmt: skip
@@ -118,7 +121,7 @@ def _page(
         said=said,
         reply=reply,
         tasks=tasks,
-        bubbles=story.tell(visit, patient, names),
+        bubbles=story.tell(visit, events, names),
         planned=desk.conversation.upcoming(patient),
         owner=names.get(record.owner or "", record.owner or ""),
         mine=record.owner == visit.who.id,

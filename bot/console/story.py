@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from bot.codes import in_words, reason_in_words
 from bot.console import terms
 from bot.console.desk import Visit
 from bot.console.languages import sentence
@@ -45,9 +46,23 @@ class Bubble:
     language: str = ""
 
 
-def tell(visit: Visit, patient: str, names: Mapping[str, str]) -> list[Bubble]:
+def read_log(visit: Visit, patient: str) -> list[dict[str, Any]]:
+    """The patient's log, oldest first."""
+    return [json.loads(raw) for raw in visit.desk.store.events(patient) if raw]
+
+
+def reasons(visit: Visit, events: list[dict[str, Any]]) -> dict[tuple[float, str], str]:
+    """(when, kind of task) -> why it was written, in words, for tasks that came of a text or call of ours."""
+    noted = [event for event in events if event.get("in") == "note" and event.get("why")]
+    return {
+        (float(event["at"]), kind): reason_in_words(terms.plain(event["why"]), visit.say)
+        for event in noted
+        for kind in event.get("tasks", ())
+    }
+
+
+def tell(visit: Visit, events: list[dict[str, Any]], names: Mapping[str, str]) -> list[Bubble]:
     """The whole conversation, oldest first."""
-    events = [json.loads(raw) for raw in visit.desk.store.events(patient) if raw]
     effects = list(dict.fromkeys(event["fx"] for event in events if event.get("fx")))
     waits = dict(zip(effects, visit.desk.lists.waits(effects), strict=True))
     seen = dict(zip(effects, visit.desk.lists.deliveries(effects), strict=True))
@@ -64,6 +79,8 @@ def tell(visit: Visit, patient: str, names: Mapping[str, str]) -> list[Bubble]:
             )
             bad = state in ("undelivered", "failed", "canceled")
             delivery = visit.say(terms.DELIVERY.get(state, state))
+            if bad and seen.get(effect):
+                delivery += ": " + in_words(seen[effect].code, visit.say)
         found += _bubbles(visit, event, names, delivery, bad)
     return found
 
@@ -83,7 +100,7 @@ def _bubbles(visit: Visit, event: dict[str, Any], names: Mapping[str, str], deli
             kind = "not_sent"
         if kind in NOTES:
             name = names.get(event.get("by", ""), event.get("by", ""))
-            why = event.get("note") or terms.plain(event.get("why") or "-")
+            why = event.get("note") or reason_in_words(terms.plain(event.get("why") or "-"), visit.say)
             found.append(Bubble("note", visit.say(NOTES[kind], name=name, why=why), at))
     words = "\n".join(one for one in event.get("says", ()) if one)
     if words:

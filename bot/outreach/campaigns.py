@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from bot.codes import in_words
 from bot.outreach.csvout import lines, plan_lines
 from bot.outreach.judge import SAYS, refusal, with_consent
 from bot.outreach.pacing import times
@@ -149,6 +150,8 @@ class Campaigns:
                 name, _, detail = state.partition("|")
                 if one.why:
                     name, detail = "refused", SAYS.get(one.why, one.why)  # type: ignore[call-overload]
+                elif detail.isdecimal():
+                    detail = in_words(int(detail))
                 yield [str(one.row), one.patient, name or "not entered", detail]
 
     def _turn(self, campaign: str, allowed: list[State], to: State, by: str, did: str) -> None:
