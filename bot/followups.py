@@ -19,8 +19,10 @@ from bot.codes import LANDLINE
 from bot.conversation import Conversation, Outgoing
 from bot.outreach.sender import CampaignSender
 from bot.reconcile import SETTLE_SECONDS, Lister, reconcile
+from bot.retention import Retention
 from bot.sending import Gate, Stop
 from bot.store.model import Begun, Claim
+from bot.store.retain import KIND as RETENTION
 from bot.store.sends import Sends
 from bot.wording import segments
 
@@ -64,10 +66,13 @@ class Office:
     allowed: Callable[[str], bool] = lambda phone: True
     outreach: CampaignSender | None = None
     alerts: Alerts | None = None
+    retention: Retention | None = None
 
 
 def carry_out(office: Office, claim: Claim, begun: Begun) -> Result:
     """Do one due effect; a campaign's roster hears what came of it."""
+    if begun.kind == RETENTION and office.retention is not None:
+        return Result("put_off", "swept", office.retention.sweep(claim.id, office.now()), fresh=True)
     campaign = office.outreach if begun.kind == "outreach" else None
     try:
         result = _carry_out(office, claim, begun)

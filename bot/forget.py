@@ -18,14 +18,13 @@ from typing import Any
 import click
 import phonenumbers
 
-from bot.record import ERASED, Record, from_bytes, to_bytes
+from bot.record import BARE_SECONDS, Record, bare_of, from_bytes
 from bot.running import note_act, present, running_store
 from bot.settings import Settings
 from bot.store.cipher import Cipher, UnreadableError
 from bot.store.erase import EraseError, erase, left
 from bot.store.store import Store
 
-BARE_SECONDS = 30 * 86_400  # as long as a carrier may still report on a text
 REWRITE_SECONDS = 600.0
 ERASED_IDS = "erased.jsonl"  # in DATA_DIR: [time, id], so that restoring an older backup erases them again
 
@@ -67,8 +66,7 @@ def erase_patient(store: Store, patient: str, now: float) -> tuple[Counter[str],
     raw = store.load(patient, "").record
     record = from_bytes(raw) if raw else Record("")
     words = (patient.encode(), *([record.phone.encode()] if record.phone else []))
-    bare = to_bytes(Record("", last_at=now, opted_out=record.opted_out, facts=frozenset({ERASED})))
-    return erase(store, patient, words, bare, 0 if record.opted_out else BARE_SECONDS), record.opted_out
+    return erase(store, patient, words, bare_of(record, now), 0 if record.opted_out else BARE_SECONDS), record.opted_out
 
 
 def erase_spooled(folder: Path, cipher: Cipher, patient: str) -> int:

@@ -15,6 +15,7 @@ from bot.engine import Session
 from bot.frozen import Frozen
 
 ERASED = "erased"  # a fact: this record is what is left of a patient who was erased, at last_at
+BARE_SECONDS = 30 * 86_400  # how long that stays: as long as a carrier may still report on a text
 _PLAIN = ("started_at", "last_at", "opted_out", "unanswered", "owner", "planned", "sent", "echoes", "calling",
           "result", "scores", "visit_at", "zip_code")  # fmt: skip
 _EMPTY: tuple[Any, ...] = (None, False, (), {})
@@ -128,6 +129,11 @@ def erased_since(raw: bytes | None, came: float) -> bool:
     """The patient of this record was erased after *came*, and has not written since."""
     record = from_bytes(raw) if raw else None
     return record is not None and ERASED in record.facts and came <= record.last_at
+
+
+def bare_of(record: Record, at: float) -> bytes:
+    """What stays of a patient who is erased at *at*: only whether they wrote STOP."""
+    return to_bytes(Record("", last_at=at, opted_out=record.opted_out, facts=frozenset({ERASED})))
 
 
 def _session_list(session: Session) -> list[Any]:

@@ -144,6 +144,11 @@ class Settings(BaseSettings):
         "Key (32 bytes or more) that signs it; comma list while it is being changed, current first", ()
     )
 
+    keep_session_days: int = _setting("Days after the last turn until a conversation's answers go", 30, ge=1)
+    keep_log_days: int = _setting("Days until what was written and said goes", 400, ge=1)
+    keep_record_days: int = _setting("Days after the last turn until all of a patient goes, but a STOP", 2192, ge=1)
+    keep_audit_days: int = _setting("Days until the trail of who did and saw what is cut", 2192, ge=1)
+
     web_host: str | None = _setting("Network address to listen on; empty: 127.0.0.1 in the sandbox, else 0.0.0.0", None)
     web_port: Port = _setting("Port for webhooks and links; also read from PORT", 8000)
     sandbox_port: Port = _setting("Port for the local Twilio and the phone page", 8010)

@@ -26,6 +26,7 @@ from bot.outreach.roster import Roster
 from bot.reading.hints import make_hints
 from bot.regions import is_allowed
 from bot.reports import Reports
+from bot.retention import Keep, Retention
 from bot.sandbox.clock import clock_in
 from bot.sending import Gate
 from bot.settings import Settings
@@ -85,7 +86,14 @@ class App:
             alerts=Alerts(
                 store, channels, now, self.conversation.clinic.is_open, settings.console_address, settings.clinic_name
             ),
+            retention=self.retention(),
         )
+
+    def retention(self) -> Retention:
+        """What becomes of what is too old."""
+        given, store = self.settings, self.store
+        keep = Keep(given.keep_session_days, given.keep_log_days, given.keep_record_days, given.keep_audit_days)
+        return Retention(store, Audit(store.client, store.cipher, given.data_dir), keep)
 
     def campaigns(self) -> Campaigns:
         """What staff do with outreach."""

@@ -109,6 +109,10 @@ def main(mode: Literal["serve", "burst"] = "serve") -> int:
     except AWAY:
         return 1  # the supervisor starts a new one
     executor.install(executor.Executor(app.store, app.office(), app.now))
+    try:
+        app.retention().plant(app.now())
+    except AWAY:
+        return 1  # the supervisor starts a new one
     queue_client = connect(settings.queue_url or app.state_url, role="worker")
     relay = Relay(app.store, connect(settings.queue_url or app.state_url, role="web"), app.now)
     if mode == "burst":

@@ -35,7 +35,7 @@ def erase(store: Store, patient: str, words: tuple[bytes, ...], bare: bytes, lif
     for _ in range(ATTEMPTS):
         record = _record(store, patient)
         found = [value for value in walk(store.client, store.cipher) if _names(value, words)]
-        if _laid_bare(store, patient, record, bare, life):
+        if lay_bare(store, patient, record, bare, life):
             break
     else:
         raise EraseError("This patient writes right now; nothing was removed. Try again in a minute.")
@@ -68,7 +68,8 @@ def _record(store: Store, patient: str) -> bytes:
     return raw or b""
 
 
-def _laid_bare(store: Store, patient: str, record: bytes, bare: bytes, life: int) -> bool:
+def lay_bare(store: Store, patient: str, record: bytes, bare: bytes, life: int) -> bool:
+    """*bare* in the place of *record* as it is stored, without log and mention; False when a turn came in between."""
     tag = store.tag(store.bucket(patient))
     # The version goes on, so that a turn which is being decided meets a conflict; the log's chain begins anew.
     number = int(head_of(record)[0].partition("|")[0]) if record else 0

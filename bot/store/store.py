@@ -2,12 +2,13 @@
 
 Keys (``{bN}`` = bucket of the patient; every value with words or numbers in it is sealed):
   {bN}p:<patient>        record: version|chain|sealed     {bN}a:<patient>:<key>  stored answer, 48 h
-  {bN}v:<patient>        event log, each 16-byte chain link + sealed
+  {bN}v:<patient>        event log, each 16-byte chain link + sealed (chain.py)
   {bN}e:<effect>         k kind, d sealed body, s state, n attempts, w why buried
   {bN}due  {bN}dead      effects by time                   {bN}t:<task> sealed, {bN}tasks by urgency and time
   {bN}o:<effect>         whose text it is, sealed         {bN}s:<sid>  which effect a text or call of the carrier is
   {bN}l:<hashed token>   scheduling link, 90 days          {bN}m:<effect or sid>  delivery state, 30 days
   {bN}recent             patients by last turn              {bN}k:<patient>     ids of the patient's tasks
+  {bN}swept to           how far tonight's sweep has come (retain.py)
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from typing import Any
 
 from redis import Redis
 
-from bot.store import identity, scripts
+from bot.store import chain, identity, scripts
 from bot.store.cipher import Cipher, UnreadableError
 from bot.store.client import connect, has_replicas
 from bot.store.model import Begun, Claim, Committed, Delivery, Effect, LinkToken, Loaded, Task
@@ -144,8 +145,8 @@ class Store:
     ) -> tuple[bytes, list[bytes]]:
         """What is written after *version*: the record with its new head, and the log's entries that lead to it."""
         tag, seal = self.tag(self.bucket(patient)), self.cipher.seal
-        number, _, chain = version.partition("|")
-        entries, link = [], bytes.fromhex(chain)
+        number, _, last = version.partition("|")
+        entries, link = [], bytes.fromhex(last)
         for event in events:
             link = self.cipher.link(link, event)
             entries.append(link + seal(f"{tag}v:{patient}", event))
@@ -330,26 +331,18 @@ class Store:
         tag = self.tag(self.bucket(patient))
         whole: Any = self.client.pipeline(transaction=True)
         raw, log = whole.get(f"{tag}p:{patient}").lrange(f"{tag}v:{patient}", 0, -1).execute()
-        before, key = b"", f"{tag}v:{patient}"
-        for number, entry in enumerate(log):
-            try:
-                event = self.cipher.open(key, entry[16:])
-            except UnreadableError:
-                return number
-            if entry[:16] != self.cipher.link(before, event):
-                return number
-            before = entry[:16]
-        # The record is sealed together with the link that its log ends with, so a shortened log shows.
-        head = head_of(raw)[0] if raw else "0||"
-        return None if before.hex() == head.split("|")[1] else len(log)
+        end = head_of(raw)[0].split("|")[1] if raw else ""
+        return chain.fault(self.cipher, f"{tag}v:{patient}", log, end)
 
     def _log(self, patient: str) -> Iterator[bytes]:
         key = f"{self.tag(self.bucket(patient))}v:{patient}"
-        for raw in self._many(self.client.lrange(key, 0, -1)):
+        for at, raw in enumerate(self._many(self.client.lrange(key, 0, -1))):
             try:
-                yield self.cipher.open(key, raw[16:])
+                event = self.cipher.open(key, raw[16:])
             except UnreadableError:
-                yield b""
+                event = b""
+            if at or not chain.cut_of(self.cipher, raw, event):
+                yield event
 
     def recent(self, limit: int = 50) -> list[str]:
         """Patient ids by last turn, newest first."""
