@@ -64,15 +64,17 @@ def is_alerted(kind: TaskKind) -> bool:
     return kind.minutes is not None or kind is TASKS["worse"]
 
 
-def planned(tasks: list[Task], channels: tuple[str, ...], new_id: Callable[[str], str]) -> Iterator[Effect]:
-    """The alerts that are committed with *tasks*: one for each channel by name."""
+def planned(
+    tasks: list[Task], channels: tuple[str, ...], owner: str | None, new_id: Callable[[str], str]
+) -> Iterator[Effect]:
+    """The alerts that are committed with *tasks*: one for each channel by name. *owner*: who had the patient then."""
     for task in tasks:
         kind = TASKS[task.kind]
         for channel in channels if is_alerted(kind) else ():
             if channel.startswith(ESCALATION) and kind.minutes is None:
                 continue
             due = task.at + (_pause(kind, 0.0) if channel.startswith(ESCALATION) else 0.0)
-            told = {"p": task.patient, "task": task.id, "k": task.kind, "at": task.at, "to": channel}
+            told = {"p": task.patient, "task": task.id, "k": task.kind, "at": task.at, "to": channel, "own": owner}
             yield Effect(new_id(task.patient), "alert", due, json.dumps(told).encode())
 
 
@@ -113,7 +115,7 @@ class Alerts:
         opens = self._opening(now) if waits_for_hours else now
         if opens > now:
             return "the clinic is closed", opens
-        if self._taken_over(told["p"]):
+        if self._taken_over(told):
             return "somebody has it", now + (_pause(kind, age) or STEP)
         notice = Notice(
             f"{effect_id}.{int(age // max(1.0, _pause(kind, 0.0)))}", told["k"], kind.urgency, level_of(kind, age), age,
@@ -127,9 +129,11 @@ class Alerts:
             return f"not told: {error.why}", now + (max(soon, _pause(kind, age)) if error.lasting else soon)
         return f"told {notice.level}", None if kind.minutes is None else now + _pause(kind, age)
 
-    def _taken_over(self, patient: str) -> bool:
-        raw = self.store.load(patient, "-").record
-        return raw is not None and bool(from_bytes(raw).owner)
+    def _taken_over(self, told: Mapping[str, Any]) -> bool:
+        """Somebody took the patient over for this. Who had them before may have gone home: that is no answer to it."""
+        raw = self.store.load(told["p"], "-").record
+        owner = from_bytes(raw).owner if raw else None
+        return owner is not None and owner != told["own"]
 
     def _opening(self, now: float) -> float:
         at = now

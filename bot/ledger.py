@@ -60,7 +60,7 @@ def written(patient: str, before: Record, found: Turn, clinic: Clinic, now: floa
             Effect(id=later.id, kind=later.kind, due=later.due, body=json.dumps({"p": patient, **later.body}).encode())
             for later in found.later
         ]
-        + list(planned(tasks, clinic.alerts, clinic.new_effect)),
+        + list(planned(tasks, clinic.alerts, found.record.owner, clinic.new_effect)),
         "cancels": list(found.dropped),
         "events": [json.dumps(event, ensure_ascii=True).encode()] if event else [],
         "tasks": tasks,

@@ -186,6 +186,29 @@ def test_a_task_that_somebody_has_taken_is_quiet_and_rings_again_when_handed_bac
     assert len(staff.texts(NURSE)) == 2
 
 
+def test_an_emergency_of_a_patient_whom_somebody_took_over_long_ago_rings(staff: Staff) -> None:
+    """Who had the patient may have gone home: only closing the task, or another person, ends it."""
+    from bot.takeover import TakeOver
+
+    staff.says("hi")
+    assert TakeOver(staff.app.conversation).claim(staff.store.cipher.patient_id(PATIENT), "nurse", "once-1").ok
+    staff.says()
+    staff.work()
+    staff.work(6)
+    assert (len(staff.texts(NURSE)), len(staff.texts(CHIEF))) == (2, 1)
+
+
+def test_alerts_cost_a_turn_no_command_more(staff: Staff) -> None:
+    """They are part of the commit: one load and one script, with four channels set."""
+    staff.says("hi")
+    staff.store.client.config_resetstat()
+    staff.says()
+    stats: Any = staff.store.client.info("commandstats")
+    asked = {name.removeprefix("cmdstat_"): one["calls"] for name, one in stats.items()}
+    assert asked["mget"] == 1
+    assert asked.get("evalsha", 0) + asked.get("eval", 0) + asked.get("fcall", 0) == 1, asked
+
+
 def test_a_webhook_that_comes_twice_rings_once_and_a_death_before_the_end_rings_again(staff: Staff) -> None:
     """Once for a task; twice is better than never when a worker died after the carrier took the text."""
     for _ in range(2):
