@@ -34,9 +34,12 @@ def require_proof(flows: Mapping[str, Loaded], folder: Path, key: bytes) -> bool
     from bot.proof.command import reader
 
     problems: list[Problem] = []
+    counts: dict[str, dict[str, int]] = {}
     read = reader()
-    for loaded in flows.values():
-        for finding in check(loaded, flows=flows, read=read).problems:
+    for name, loaded in flows.items():
+        report = check(loaded, flows=flows, read=read)
+        counts[name] = {"invariants": len(report.held), **report.counts}
+        for finding in report.problems:
             one = finding.problem
             shown = "".join(f"\n{line}" for line in finding.talk)
             problems.append(Problem(one.file, one.line, one.column, f"{one.message}{shown}"))
@@ -44,9 +47,19 @@ def require_proof(flows: Mapping[str, Loaded], folder: Path, key: bytes) -> bool
         raise FlowError(problems)
     folder.mkdir(parents=True, exist_ok=True)
     fresh = folder / f"{FILE}.new"
-    fresh.write_text(json.dumps({"proved": mark}), "utf-8")
+    fresh.write_text(json.dumps({"proved": mark, "counts": counts}), "utf-8")
     fresh.replace(folder / FILE)
     return True
+
+
+def what_was_proved(flows: Mapping[str, Loaded], folder: Path, key: bytes) -> Mapping[str, Mapping[str, int]] | None:
+    """Flow -> how much was looked at (``invariants``, ``configurations``, ``turns``, ``sets of answers``); None when
+    *folder* holds no proof of exactly these flows."""
+    mark = hmac.new(key, _version(flows), hashlib.sha256).hexdigest()
+    if not _known(folder, mark):
+        return None
+    counts = json.loads((folder / FILE).read_text("utf-8")).get("counts", {})
+    return {name: counts.get(name, {}) for name in flows}
 
 
 def _known(folder: Path, mark: str) -> bool:

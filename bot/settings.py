@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import phonenumbers
 from dotenv import dotenv_values
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, PrivateAttr, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from bot.setting_shapes import (
@@ -46,6 +46,9 @@ from bot.setting_shapes import (
 
 # What hosting platforms call the same thing.
 _ALSO = {"state_url": "REDIS_URL", "web_port": "PORT", "twilio_auth_tokens": "TWILIO_AUTH_TOKEN"}
+
+
+Origin = Literal["environment", ".env", "sandbox", "default"]
 
 
 class SettingsError(Exception):
@@ -160,6 +163,8 @@ class Settings(BaseSettings):
     web_threads: int = _setting("Threads in each of them", 4, ge=1, le=64)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = _setting("How much is logged", "INFO")
 
+    _origins: dict[str, Origin] = PrivateAttr(default_factory=dict)
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -178,7 +183,10 @@ class Settings(BaseSettings):
 
         Raises `SettingsError` with all problems. In the sandbox makes ``data_dir/secret.key`` if there is none.
         """
-        given = _given(env if env is not None else {**_present(dotenv_values(".env")), **os.environ})
+        here = env if env is not None else os.environ
+        whole = here if env is not None else {**_present(dotenv_values(".env")), **os.environ}
+        named = _named(whole)
+        given: dict[str, Any] = {name: whole[key].strip() for name, key in named.items()}
         problems: list[str] = []
         bad: set[str] = set()
         try:
@@ -194,6 +202,7 @@ class Settings(BaseSettings):
         problems += [problem for fields, problem in settings._contradictions() if not bad & fields]
         if problems:
             raise SettingsError(problems)
+        settings._origins.update((name, "environment" if key in here else ".env") for name, key in named.items())
         return settings if settings.nurse_line else settings.model_copy(update={"nurse_line": settings.clinic_phone})
 
     def _with_sandbox_defaults(self, *, make_key: bool) -> Settings:
@@ -284,6 +293,27 @@ class Settings(BaseSettings):
         """Where staff open the console."""
         return (self.console_url or f"http://127.0.0.1:{self.console_port}").rstrip("/")
 
+    def origin(self, name: str) -> Origin:
+        """Where the value of the field *name* comes from."""
+        moved = self.sandbox and getattr(self, name) != type(self).model_fields[name].default
+        return self._origins.get(name, "sandbox" if moved else "default")
+
+    def shown(self, name: str) -> str | None:
+        """The value of the field *name* as it is written in the environment; None for a secret that is set. An address is
+        without the name, password and query it may hold, and one that is never printed is its server alone."""
+        value = getattr(self, name)
+        if isinstance(value, SecretStr) or (isinstance(value, tuple) and any(isinstance(x, SecretStr) for x in value)):
+            return None if value else ""
+        text = _as_written(value)
+        if "://" not in text:
+            return text if type(self).model_fields[name].repr or not text else None
+        parts = urlsplit(text)
+        if "@" in text and "@" not in parts.netloc:
+            return None
+        server = parts.netloc.rpartition("@")[2]
+        whole = type(self).model_fields[name].repr or not server
+        return f"{parts.scheme}://{server}{parts.path if whole else ''}"
+
     @property
     def hours_by_state(self) -> dict[str, OpeningHours]:
         """`state_hours`, parsed: state -> its stricter hours."""
@@ -340,13 +370,14 @@ def _present(values: Mapping[str, str | None]) -> dict[str, str]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _given(env: Mapping[str, str]) -> dict[str, Any]:
-    given: dict[str, Any] = {}
+def _named(env: Mapping[str, str]) -> dict[str, str]:
+    """Field -> the name in *env* that gives its value."""
+    found = {}
     for name in Settings.model_fields:
-        value = env.get(name.upper(), "").strip() or env.get(_ALSO.get(name, ""), "").strip()
-        if value:
-            given[name] = value
-    return given
+        for key in (name.upper(), _ALSO.get(name, "")):
+            if name not in found and env.get(key, "").strip():
+                found[name] = key
+    return found
 
 
 def _kept_key(folder: Path) -> SecretStr:

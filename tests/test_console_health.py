@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
+import json
 import re
 from pathlib import Path
 
 import pytest
 
 from bot.console.health import _mark
+from bot.console.languages import catalogue
 from bot.doctor import faults
+from bot.proved import FILE, _version
 from bot.sending import Gate, pause, stops_in_force
+from bot.settings import Settings, describe
 from bot.store.store import Store
 from tests.test_console import SAME, Place, token_of
 
@@ -104,3 +110,59 @@ def test_a_store_that_is_away_is_a_page_that_says_so(place: Place, monkeypatch: 
     answer = client.get("/health")
     assert answer.status_code == 503
     assert "Nothing is wrong" not in answer.text
+
+
+def test_settings_are_shown_with_their_origin_and_without_secrets(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of an environment over a .env file; a password in an address is a secret too."""
+    monkeypatch.chdir(tmp_path)
+    key, token, password = "ab" * 32, "cd" * 16, "pass:w@rd"
+    (tmp_path / ".env").write_text(f"SECRET_KEY={key}\nCLINIC_NAME=From File\nCLINIC_HOURS=Mo-Fr 09:00-12:00\n")
+    values = {"SANDBOX": "1", "DATA_DIR": str(tmp_path), "TWILIO_AUTH_TOKENS": token, "CLINIC_NAME": "Clinic <i>",
+              "REDIS_URL": f"redis://me:{password}@127.0.0.1:7000/1?password=other-secret",
+              "ALERT_URL": "https://hooks.example/T0KEN-in-the-path", "ALERT_SECRET": "ef" * 32,
+              "ALERT_EMAIL": "desk@clinic.example", "SMTP_URL": "smtps://desk:mail-secret@mail.clinic.example"}  # fmt: skip
+    for name, value in values.items():
+        monkeypatch.setenv(name, value)
+    made = Settings.load()
+    object.__setattr__(place.desk, "settings", made)
+    client = place.browser(place.person("administrator", "Ada"))
+    shown = client.get("/settings").text
+    for secret in (key, token, password, "w@rd", "other-secret", "T0KEN", "ef" * 32, "mail-secret"):
+        assert secret not in shown
+    assert "redis://127.0.0.1:7000<" in shown
+    assert "https://hooks.example<" in shown
+    assert "smtps://mail.clinic.example<" in shown
+    assert "Clinic &lt;i&gt;" in shown
+    origins = {name: made.origin(name) for name in ("state_url", "clinic_name", "clinic_hours", "secret_key")}
+    assert origins == {"state_url": "environment", "clinic_name": "environment", "clinic_hours": ".env",
+                       "secret_key": ".env"}  # fmt: skip
+    assert (made.origin("public_url"), made.origin("buckets")) == ("sandbox", "default")
+    assert "Puerto de la consola del personal" in client.get("/settings", headers=spanish()).text
+
+
+def test_every_meaning_of_a_setting_has_its_spanish() -> None:
+    """The descriptions stand in bot/settings.py, outside the console's room."""
+    assert not [meaning for _, _, meaning in describe() if meaning not in catalogue("es")]
+
+
+def test_a_flow_is_shown_with_its_picture_and_what_was_proved(place: Place, tmp_path: Path) -> None:
+    """Without a proof on this machine the page says so, and claims nothing."""
+    client = place.browser(place.person("viewer", "Vic"))
+    flows = place.conversation.clinic.flows
+    assert "This machine keeps no proof" in client.get("/flows").text
+    mark = hmac.new(place.desk.settings.secret_keys[0], _version(flows), hashlib.sha256).hexdigest()
+    counts = {"triage": {"invariants": 78, "configurations": 2346, "turns": 23759}}
+    (tmp_path / FILE).write_text(json.dumps({"proved": mark, "counts": counts}))
+    shown = client.get("/flows/triage").text
+    assert "78 safety rules hold on every way through (23,759 turns from 2,346 situations" in shown
+    assert flows["triage"].hash in shown
+    assert "style=" not in shown
+    assert "Proved before it was served: its safety rules hold" in client.get("/flows/call").text
+    drawn = client.get("/flows/triage/picture.svg")
+    assert drawn.content_type.startswith("image/svg+xml")
+    assert "style=" not in drawn.text
+    assert "<script" not in drawn.text
+    assert client.get("/flows/nothing").status_code == 404
+    assert client.get("/flows/nothing/picture.svg").status_code == 404

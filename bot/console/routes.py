@@ -11,7 +11,7 @@ from typing import Literal
 
 from flask import Response
 
-from bot.console import assets, health, patient, patients, queue, signin, staff
+from bot.console import assets, flows, health, patient, patients, queue, setup, signin, staff
 from bot.console.desk import Form
 from bot.console.languages import sentence
 from bot.console.people import Role
@@ -70,6 +70,10 @@ ROUTES = (
     Route("/health", "GET", "viewer", health.page, nav=sentence("Health")),
     Route("/health/pause", "POST", "manager", health.pause_sending, "pause sending"),
     Route("/health/resume", "POST", "manager", health.resume_sending, "resume sending"),
+    Route("/flows", "GET", "viewer", flows.page, nav=sentence("Flows")),
+    Route("/flows/<name>", "GET", "viewer", flows.one),
+    Route("/flows/<name>/picture.svg", "GET", "viewer", flows.picture),
+    Route("/settings", "GET", "administrator", setup.page, nav=sentence("Settings")),
     # -- staff --
     Route("/staff", "GET", "administrator", staff.page, nav=sentence("Staff")),
     Route("/staff/invite", "POST", "administrator", staff.invite, "invite staff"),
