@@ -11,11 +11,10 @@ from pathlib import Path
 import pytest
 
 from bot.console.health import _mark
-from bot.console.languages import catalogue
 from bot.doctor import faults
 from bot.proved import FILE, _version
 from bot.sending import Gate, pause, stops_in_force
-from bot.settings import Settings, describe
+from bot.settings import Settings
 from bot.store.store import Store
 from tests.test_console import SAME, Place, token_of
 
@@ -139,11 +138,6 @@ def test_settings_are_shown_with_their_origin_and_without_secrets(
                        "secret_key": ".env"}  # fmt: skip
     assert (made.origin("public_url"), made.origin("buckets")) == ("sandbox", "default")
     assert "Puerto de la consola del personal" in client.get("/settings", headers=spanish()).text
-
-
-def test_every_meaning_of_a_setting_has_its_spanish() -> None:
-    """The descriptions stand in bot/settings.py, outside the console's room."""
-    assert not [meaning for _, _, meaning in describe() if meaning not in catalogue("es")]
 
 
 def test_a_flow_is_shown_with_its_picture_and_what_was_proved(place: Place, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from pydantic import ValidationError
 
+from bot.console.languages import catalogue
 from bot.setting_shapes import OpeningHours
 from bot.settings import Settings, SettingsError, describe
 
@@ -203,3 +204,9 @@ def test_nothing_else_in_the_program_reads_the_environment() -> None:
 def test_loading_settings_reads_no_network_and_no_heavy_import() -> None:
     code = "import sys, bot.settings; print(sorted(m for m in sys.modules if m in ('flask', 'redis', 'twilio', 'rq')))"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True).stdout.strip() == "[]"
+
+
+def test_every_meaning_of_a_setting_has_its_spanish() -> None:
+    """For the console's page of settings."""
+    missing = [meaning for _, _, meaning in describe() if meaning not in catalogue("es")]
+    assert not missing, f"add to bot/console/words/es/settings.json: {missing}"
