@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import signal
 import subprocess
 import sys
+import time
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
+from urllib.request import HTTPCookieProcessor, Request, build_opener
 
+import pyotp
 import pytest
 
 from bot.conversation import Conversation
@@ -16,6 +24,7 @@ from bot.record import ERASED, Record, to_bytes
 from bot.sandbox.phone import FIRST_PHONES
 from bot.store.cipher import Cipher
 from bot.store.client import connect
+from bot.store.embedded import EmbeddedServer
 from bot.store.erase import left
 from bot.store.spool import Spool
 from bot.store.store import Store
@@ -161,9 +170,47 @@ def forget(whole: Whole, *words: str, given: str = "") -> subprocess.CompletedPr
     return subprocess.run(run, cwd=ROOT, env=environment, input=given, capture_output=True, text=True, check=False)
 
 
+def called(whole: Whole) -> None:
+    """A call in which the canary is said, and hung up."""
+    call = whole.post("call", phone="p1")["id"]
+    whole.post("input", call=call, kind="say", value=CANARY)
+    whole.post("input", call=call, kind="hang_up")
+
+
+def looked_at(whole: Whole, patient: str) -> None:
+    """A member of staff joins by the printed link and opens the patient's page, which shows what was written."""
+    link = whole.until(lambda: re.search(r"(http://\S+)/join/(\S+)", whole.log()), "the first link")
+    staff = build_opener(HTTPCookieProcessor(CookieJar(policy=DefaultCookiePolicy(secure_protocols=("https", "http")))))
+    page = staff.open(link.group(0), timeout=10).read().decode()
+    secret = re.search(r"<code>([A-Z2-7]+)</code>", page)
+    assert secret
+    code = pyotp.TOTP(secret[1]).at(int(time.time()))
+    form = {"name": "Ana", "password": "four quiet words here", "again": "four quiet words here", "code": code}
+    staff.open(Request(link.group(0), urlencode(form).encode(), {"Sec-Fetch-Site": "same-origin"}), timeout=10)
+    assert CANARY in staff.open(f"{link.group(1)}/patients/{patient}", timeout=10).read().decode()
+
+
+def kept_on_disk(whole: Whole) -> None:
+    """The store freezes, the canary is written, and what was kept on disk meanwhile shows nothing."""
+    server = EmbeddedServer(whole.folder)
+    number = connect(server.url).info("server")["process_id"]
+    os.kill(number, signal.SIGSTOP)
+    try:
+        whole.say(CANARY)
+        spooled = list((whole.folder / "spool").glob("*.in"))
+        assert spooled
+        digits = FIRST_PHONES[0].lstrip("+").encode()
+        clear = [name for name, raw in files(whole.folder).items() if CANARY.encode() in raw or digits in raw]
+        assert not clear
+    finally:
+        os.kill(number, signal.SIGCONT)
+    whole.until(lambda: not list((whole.folder / "spool").glob("*.in")), "it is taken up")
+
+
 @pytest.mark.faults
 def test_a_canary_is_nowhere_in_clear_and_after_forget_nowhere_at_all() -> None:
-    """Real processes: a conversation, check-ins, a call; then the command, with the number on standard input."""
+    """Real processes: a conversation, a call, a follow-up, a page of staff, an outage; then the command, with the number on
+    standard input."""
     with Whole() as whole:
         number = FIRST_PHONES[0]
         for said in (*TO_CONSENT[:-1], f"{CANARY} yes", "yes", CANARY):
@@ -173,6 +220,12 @@ def test_a_canary_is_nowhere_in_clear_and_after_forget_nowhere_at_all() -> None:
         store = Store(client, cipher)
         patient = cipher.patient_id(number)
         assert store.load(patient, "").record, "the canary was heard"
+        whole.post("later", seconds=86_400)
+        whole.until(lambda: any("still need" in one["text"] for one in whole.texts()), "the follow-up that was due")
+        called(whole)
+        looked_at(whole, patient)
+        kept_on_disk(whole)
+        assert store.effect("0-retention"), "the worker planted it"
         digits = number.lstrip("+").encode()
         clear = [name for name, raw in places(whole, client).items() if CANARY.encode() in raw or digits in raw]
         assert not clear, "sealed everywhere"
