@@ -21,6 +21,8 @@ from bot.store.client import connect
 from bot.store.embedded import EmbeddedServer
 from bot.store.spool import Spool, SpoolFullError
 from bot.web import create_app
+from bot.web.answers import Answers
+from bot.web.limits import Texts
 from bot.web.shelter import Shelter
 from bot.wiring import App, build, make_shelter
 from tests.conftest import SECRET
@@ -212,6 +214,23 @@ def test_nothing_of_the_spool_is_readable_and_a_broken_entry_blocks_nobody(clini
     assert [one["said"] for one in clinic.log()] == ["hi my back hurts"]
     assert (spool.aside(), spool.waiting()) == (1, False)
     assert "unread_input" in [task.kind for task in clinic.app.store.tasks()], "and a person knows of it"
+
+
+def test_a_text_over_the_limit_is_answered_in_its_language_with_no_store_and_no_room(
+    clinic: Clinic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one task is lost and logged; the patient has the static answer, as with room."""
+    kill(clinic)
+    texts = Texts(time.monotonic)
+    app = create_app(clinic.app.settings, clinic.shelter, clinic.shelter, ready=clinic.shelter.well, texts=texts)
+    monkeypatch.setattr(texts, "judge", lambda phone, key: "static")
+    monkeypatch.setattr("bot.store.spool.MOST_ENTRIES", -1)
+    flooding = text("me duele la espalda", sid=f"SM{1:032x}", From=PHONE)
+    with app.test_client() as client:
+        answer = post(client, "/sms", flooding)
+    sorry = Answers(clinic.app.settings).apology("sms", "es")
+    assert (answer.status_code, answer.data) == (200, sorry)
+    assert not Spool(clinic.app.settings.data_dir / "spool", clinic.app.store.cipher).waiting()
 
 
 def test_the_spool_keeps_its_order_when_the_clock_goes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import signal
 import socket
@@ -18,6 +19,7 @@ from urllib.parse import urlencode
 
 import pytest
 
+from bot.logs import FIELDS
 from tests.web_fake import PUBLIC, sign, text
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -225,14 +227,20 @@ def test_started_alone_in_the_sandbox_it_is_ready_and_leaves_no_process_behind(t
         port = free.getsockname()[1]
     env = {"PATH": os.environ["PATH"], "SANDBOX": "1", "DATA_DIR": str(tmp_path / "var"), "WEB_PORT": str(port)}
     command = [sys.executable, "-m", "bot.web.serve"]
-    with subprocess.Popen(command, cwd=ROOT, env=env, stderr=subprocess.PIPE, text=True) as server:
+    with subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True) as server:
         try:
             eventually(lambda: fetch(port, "/readyz")[0] == 200, "the store is ready")
             assert _mention(tmp_path), "an embedded server runs in the data folder"
+            form = {"Content-Type": "application/x-www-form-urlencoded"}
+            assert fetch(port, "/sms", "From=%2B12125550188&Body=my+chest", form)[0] == 403
         finally:
             server.terminate()
         assert server.wait(15) == 0
+        assert server.stdout
+        lines = [json.loads(line) for line in server.stdout]
     assert _mention(tmp_path) == []
+    assert [line["event"] for line in lines if "refused /sms: signature" in line["event"]], "forged, and logged so"
+    assert not [line for line in lines if not set(line) <= FIELDS or "5550188" in str(line) or "chest" in str(line)]
 
 
 def _mention(folder: Path) -> list[str]:

@@ -26,6 +26,7 @@ import waitress
 from waitress import wasyncore
 
 from bot.flow.load import FlowError
+from bot.logs import set_up_logs
 from bot.proved import RefusedError, require_proof
 from bot.settings import Settings, SettingsError
 from bot.store.client import AWAY
@@ -266,10 +267,9 @@ def _connections() -> int:
 
 def main() -> int:
     """``python -m bot.web.serve``: the web part of the product, from the environment."""
-    logging.basicConfig(format="%(levelname)s %(name)s %(message)s")
     try:
         settings = Settings.load()
-        logging.getLogger("bot").setLevel(settings.log_level)  # libraries stay at WARNING: some print addresses
+        set_up_logs(settings.log_level)
         # By name: the parts are put together above this room. Before the fork, so that the processes share its memory.
         # A flow that is malformed or breaks an invariant is refused here, once, with every error.
         flows = importlib.import_module("bot.catalog").load_flows()

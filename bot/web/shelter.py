@@ -12,6 +12,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Protocol, TypeVar
 
 from bot.conversation import BusyError
@@ -92,9 +93,9 @@ class Shelter:
         )
 
     def flooded(self, phone: str, key: str) -> None:
-        self._kept(
-            lambda: self._conversation.flooded(phone, key), {"do": "flooded", "args": [phone, key], "more": {}}, None
-        )
+        again = {"do": "flooded", "args": [phone, key], "more": {}}
+        with suppress(SpoolFullError):  # only the task is lost, and the log says so; the text is answered all the same
+            self._kept(lambda: self._conversation.flooded(phone, key), again, None)
 
     def dialled(self, phone: str, key: str, *, step: str, status: str) -> bytes:
         again = {"do": "dialled", "args": [phone, key], "more": {"step": step, "status": status}}
