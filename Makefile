@@ -5,19 +5,22 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q install --require-hashes
 WORKERS ?= 2
 
-.PHONY: run test faults browser bench lint lock reading-report schema clean
+.PHONY: run test faults browser soak bench lint lock reading-report schema clean
 
 run: $(VENV)/.run
 	@exec $(BIN)/python -m bot run
 
 test: $(VENV)/.dev lint
-	$(BIN)/python -m pytest -n $(WORKERS) -m "not faults and not browser"
+	$(BIN)/python -m pytest -n $(WORKERS) -m "not faults and not browser and not soak"
 
 faults: $(VENV)/.dev  ## kills real processes; FAULTS_SEED=n and FAULTS_SIZE=patients choose the run
 	$(BIN)/python -m pytest -n 0 -s -m faults
 
 browser: $(VENV)/.dev  ## needs Chromium (apt-get install chromium); CONSOLE_PICTURES=DIR keeps the screenshots
 	$(BIN)/python -m pytest -n 0 -m browser
+
+soak: $(VENV)/.dev  ## every mutant of triage.json; about a quarter of an hour
+	$(BIN)/python -m pytest -n 0 -m soak
 
 bench: $(VENV)/.dev  ## about ten minutes; PARTS="inprocess http" runs only those
 	$(BIN)/python -m tests.bench $(PARTS)

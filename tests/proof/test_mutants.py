@@ -26,7 +26,7 @@ def test_nearly_every_mutant_of_a_sample_is_caught() -> None:
     assert counts["refused"] + counts["caught"] >= 4, counts
 
 
-@pytest.mark.faults
+@pytest.mark.soak
 @pytest.mark.timeout(5400)
 def test_at_least_95_of_a_hundred_mutants_are_caught() -> None:
     """All of them, on every core; survivors are printed."""
