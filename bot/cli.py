@@ -15,6 +15,7 @@ class Commands(click.Group):
     """Commands with modules of their own, imported when they are run (or all are listed): some are slow to import."""
 
     LATER: Mapping[str, str] = {
+        "booklet": "bot.booklet_command:booklet_command",
         "publish": "bot.publish_command:publish_command",
         "replay": "bot.replay:replay_command",
     }

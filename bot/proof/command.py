@@ -44,9 +44,9 @@ def run_check(files: Sequence[str], machine: bool, out: Say) -> int:
             loaded.append(read_flow(path))
         except FlowError as error:
             unreadable += error.problems
-    beside = _beside(loaded)
-    reports = [check(one, flows=beside, read=read) for one in loaded]
-    missing = unhonoured(beside.values()) if not files else []
+    others = beside(loaded)
+    reports = [check(one, flows=others, read=read) for one in loaded]
+    missing = unhonoured(others.values()) if not files else []
     if machine:
         out(_machine(unreadable, reports, missing))
     else:
@@ -72,7 +72,7 @@ def read_flow(path: Path) -> Loaded:
         raise FlowError([Problem(str(path), 1, 1, f"This file cannot be read as text: {error}.")]) from None
 
 
-def _beside(loaded: Sequence[Loaded]) -> dict[str, Loaded]:
+def beside(loaded: Sequence[Loaded]) -> dict[str, Loaded]:
     """The given flows and, for handovers, those of flows/ that load."""
     found: dict[str, Loaded] = {}
     for path in flow_files():
