@@ -298,22 +298,6 @@ class Settings(BaseSettings):
         moved = self.sandbox and getattr(self, name) != type(self).model_fields[name].default
         return self._origins.get(name, "sandbox" if moved else "default")
 
-    def shown(self, name: str) -> str | None:
-        """The value of the field *name* as it is written in the environment; None for a secret that is set. An address is
-        without the name, password and query it may hold, and one that is never printed is its server alone."""
-        value = getattr(self, name)
-        if isinstance(value, SecretStr) or (isinstance(value, tuple) and any(isinstance(x, SecretStr) for x in value)):
-            return None if value else ""
-        text = _as_written(value)
-        if "://" not in text:
-            return text if type(self).model_fields[name].repr or not text else None
-        parts = urlsplit(text)
-        if "@" in text and "@" not in parts.netloc:
-            return None
-        server = parts.netloc.rpartition("@")[2]
-        whole = type(self).model_fields[name].repr or not server
-        return f"{parts.scheme}://{server}{parts.path if whole else ''}"
-
     @property
     def hours_by_state(self) -> dict[str, OpeningHours]:
         """`state_hours`, parsed: state -> its stricter hours."""
@@ -351,12 +335,13 @@ def describe() -> list[tuple[str, str, str]]:
     rows = []
     for name, field in Settings.model_fields.items():
         extra = field.json_schema_extra
-        shown = str(extra["shown"]) if isinstance(extra, dict) else _as_written(field.default)
+        shown = str(extra["shown"]) if isinstance(extra, dict) else as_written(field.default)
         rows.append((name.upper(), shown, field.description or ""))
     return rows
 
 
-def _as_written(value: object) -> str:
+def as_written(value: object) -> str:
+    """A value as it stands in the environment. Not for secrets."""
     if value is None:
         return ""
     if isinstance(value, bool):
