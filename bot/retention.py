@@ -73,7 +73,7 @@ class Retention:
         if idle > self.keep.record * DAY and not waits and one.tasks == "none":
             return kept.remove(one, bare_of(record, one.last), 0 if record.opted_out else BARE_SECONDS)
         waits = waits or (record.session is not None and not record.session.ended)
-        if one.entries > MOST_ENTRIES or not waits:
+        if one.entries > MOST_ENTRIES or (not waits and _before(one.first, before)):
             kept.cut_log(one.patient, lambda event: not waits and _before(event, before), MOST_ENTRIES)
         if idle > self.keep.session * DAY and not waits and _has_words(record):
             kept.replace(one, to_bytes(record.but(session=None, echoes=())))
@@ -89,6 +89,5 @@ def _has_words(record: Record) -> bool:
 
 
 def _before(event: bytes, before: float) -> bool:
-    """The event is older; what does not say when it was stays. A log's note of its cut is as old as can be."""
-    told = json.loads(event) if event else {}
-    return bool(told.get("at", 0.0 if "cut" in told else math.inf) < before)
+    """The event is older; what does not say when it was stays."""
+    return bool(event and json.loads(event).get("at", math.inf) < before)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -172,6 +172,10 @@ def test_an_open_task_keeps_all_of_a_patient(nights: Nights, store: Store, ciphe
     nights.conversation.note(nights.patient, "n", tasks=("person",))
     nights.after(3000)
     assert record(store, cipher).phone == PHONE
+    for task in store.tasks():
+        store.close_task(task, "ana")
+    nights.after(3001)
+    assert record(store, cipher).phone == PHONE, "a closed task is still shown for 30 days"
 
 
 def test_a_stop_stays_for_ever(nights: Nights, store: Store, cipher: Cipher) -> None:
@@ -248,6 +252,30 @@ def test_a_turn_in_between_is_kept(nights: Nights, store: Store, cipher: Cipher)
     assert not kept.replace(one, to_bytes(Record("")))
     assert not kept.remove(one, b"{}", 0)
     assert record(store, cipher).phone == PHONE
+
+
+def test_two_cuts_of_one_log_at_once_take_what_is_old_once(nights: Nights, store: Store) -> None:
+    """The second finds another beginning than it has read, and takes nothing."""
+    nights.ended()
+    kept = Retained(store, store.bucket(nights.patient))
+    many = len(store.events(nights.patient))
+    two: Iterator[bool] = iter([True, True, False])
+    meanwhile: list[int] = []
+
+    def old(_: bytes) -> bool:
+        if not meanwhile:
+            meanwhile.append(kept.cut_log(nights.patient, lambda _: next(two), 100))
+        return True
+
+    assert (kept.cut_log(nights.patient, old, 100), meanwhile) == (0, [2])
+    assert (len(store.events(nights.patient)), store.verify(nights.patient)) == (many - 2, None)
+
+
+def test_a_worker_that_starts_in_the_middle_of_a_sweep_does_not_put_it_off(nights: Nights, store: Store) -> None:
+    store.put_off("1-retention", START + 1)
+    nights.retention.plant(START)
+    assert (found := store.effect("1-retention")) is not None
+    assert found.due == START + 1
 
 
 def test_the_trail_is_cut_after_six_years_and_holds(nights: Nights) -> None:

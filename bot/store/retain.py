@@ -42,7 +42,7 @@ return 1
 @dataclass(frozen=True, slots=True)
 class Kept:
     """One patient in a sweep. *last*: the last turn. *raw*: the record as stored, *record* opened. *first*: the log's
-    first entry, opened; *entries*: how many. *tasks*: whether one waits for a person, or is kept closed."""
+    oldest event, opened; *entries*: how many. *tasks*: whether one waits for a person, or is kept closed."""
 
     patient: str
     last: float
@@ -84,26 +84,28 @@ class Retained:
         for raw, _ in names:
             name = raw.decode()
             log = f"{self._tag}v:{name}"
-            pipe.get(f"{self._tag}p:{name}").lindex(log, 0).llen(log).smembers(f"{self._tag}k:{name}")
+            pipe.get(f"{self._tag}p:{name}").lrange(log, 0, 1).llen(log).smembers(f"{self._tag}k:{name}")
         found = pipe.execute() if names else []
         kept = []
         for number, (raw, last) in enumerate(names):
-            record, first, entries, tasks = found[4 * number : 4 * number + 4]
-            one = self._opened(raw.decode(), last, record, first, entries, tasks) if record else None
+            record, oldest, entries, tasks = found[4 * number : 4 * number + 4]
+            one = self._opened(raw.decode(), last, record, oldest, entries, tasks) if record else None
             if one:
                 kept.append(one)
         return len(names), kept
 
     def _opened(
-        self, name: str, last: float, raw: bytes, first: bytes | None, entries: int, tasks: set[bytes]
+        self, name: str, last: float, raw: bytes, oldest: list[bytes], entries: int, tasks: set[bytes]
     ) -> Kept | None:
         head, sealed = head_of(raw)
         try:
             record = self.store.cipher.open(f"{self._tag}p:{name}|{head}", sealed)
-            event = self.store.cipher.open(f"{self._tag}v:{name}", first[LINK:]) if first else b""
+            opened = [self.store.cipher.open(f"{self._tag}v:{name}", entry[LINK:]) for entry in oldest]
         except UnreadableError:
             return None  # python -m bot audit verify names it; nothing of it is touched
-        return Kept(name, last, raw, record, event, entries, self._tasks(name, tasks))
+        cut = bool(oldest) and cut_of(self.store.cipher, oldest[0], opened[0]) is not None
+        first = (*opened, b"", b"")[1 if cut else 0]
+        return Kept(name, last, raw, record, first, entries, self._tasks(name, tasks))
 
     def _tasks(self, name: str, tasks: set[bytes]) -> Literal["open", "closed", "none"]:
         found: set[str] = set()
