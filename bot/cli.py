@@ -18,6 +18,7 @@ class Commands(click.Group):
         "booklet": "bot.booklet_command:booklet_command",
         "publish": "bot.publish_command:publish_command",
         "replay": "bot.replay:replay_command",
+        "simulate": "bot.simulate.command:simulate_command",
     }
 
     def list_commands(self, ctx: click.Context) -> list[str]:

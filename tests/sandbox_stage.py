@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import socket
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from waitress.server import create_server
 from bot.sandbox.clock import SandboxClock
 from bot.sandbox.exchange import Sandbox
 from bot.sandbox.model import SandboxConfig
+from bot.sandbox.served import Served
 from bot.sandbox.server import create_sandbox, listen
 
 ACCOUNT = "AC" + "1" * 32
@@ -38,28 +38,6 @@ OPENAPI = Path(__file__).resolve().parents[2] / "shared" / "twilio" / "twilio_ap
 
 def message(*texts: str) -> str:
     return "<Response>" + "".join(f"<Message>{escape(text)}</Message>" for text in texts) + "</Response>"
-
-
-class Served:
-    """A waitress server on a thread of its own until :meth:`stop`."""
-
-    def __init__(self, server: Any) -> None:
-        self._server, self._stopping = server, threading.Event()
-        self.port: int = server.effective_port
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._stopping.set()
-        self._thread.join(10)
-
-    def _run(self) -> None:
-        # Not server.run(): closing it from another thread races with the descriptors it waits for.
-        while not self._stopping.is_set():
-            self._server.asyncore.loop(timeout=0.01, map=self._server._map, count=1)
-        for channel in list(self._server._map.values()):
-            channel.close()
-        self._server.task_dispatcher.shutdown()
 
 
 class Stage:

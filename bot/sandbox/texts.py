@@ -59,6 +59,19 @@ class Texts(Account):
         *media*: (url, content type) pairs. *extra*: further parameters, such as ``ProfileName`` or ones Twilio has not
         invented yet. Refused and lost replies are not in the list but are in ``messages``.
         """
+        inbound, own = self.hand_in(from_, body, media=media, to=to, extra=extra)
+        return own + self.arrive(inbound.sid)
+
+    def hand_in(
+        self,
+        from_: str,
+        body: str = "",
+        *,
+        media: Sequence[tuple[str, str]] = (),
+        to: str | None = None,
+        extra: Mapping[str, str] | None = None,
+    ) -> tuple[Message, list[Message]]:
+        """A patient's text reaches Twilio, whose webhook is still under way: the text, and Twilio's own answer to it."""
         ours = to or self.config.numbers[0]
         body = body.encode("utf-8", "replace").decode()
         inbound = self._new_message("MM" if media else "SM", from_, ours, body, "inbound", "received")
@@ -67,9 +80,12 @@ class Texts(Account):
         request = self._inbound_request(inbound, media, word, extra or {})
         with self.lock:
             self._requests[inbound.sid] = request
-        own = self._answer_keyword(inbound, word)
-        answers = self._play_messages(inbound, request)
-        return [message for message in own + answers if message.error_code is None]
+        return inbound, [own for own in self._answer_keyword(inbound, word) if own.error_code is None]
+
+    def arrive(self, sid: str) -> list[Message]:
+        """The webhook of inbound message *sid* arrives at last; what the patient gets back."""
+        answers = self._play_messages(self.messages[sid], self._requests[sid])
+        return [message for message in answers if message.error_code is None]
 
     def redeliver(self, sid: str) -> Fetched:
         """Posts the webhook of inbound message *sid* once more, as a retry does; the answer is handed back unused."""

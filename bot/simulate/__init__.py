@@ -1,0 +1,1 @@
+"""Seeded patients against the running program: ``python -m bot simulate``."""

@@ -1,0 +1,154 @@
+"""One clinic and its town in one process: the real app behind signed webhooks, an embedded store, the worker's executor,
+the local Twilio and its clock. What is due and what people do happens in the order of that clock; nothing waits.
+"""
+
+from __future__ import annotations
+
+import heapq
+import importlib
+import itertools
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Literal
+from zoneinfo import ZoneInfo
+
+from waitress.server import create_server
+
+from bot.catalog import load_flows, word_files
+from bot.publish import keep
+from bot.record import Record, from_bytes
+from bot.relay import JOB
+from bot.reports import Reports
+from bot.sandbox.clock import SandboxClock, clock_in
+from bot.sandbox.exchange import Sandbox
+from bot.sandbox.model import SandboxConfig
+from bot.sandbox.served import Served
+from bot.sandbox.server import create_sandbox, listen
+from bot.settings import Settings
+from bot.simulate.weather import Weather
+from bot.store.embedded import EmbeddedServer
+from bot.store.published import Published
+from bot.store.store import Store, open_store
+from bot.web import create_app
+from bot.wiring import App, edition_of, put_together
+
+ACCOUNT, TOKEN = "AC" + "5" * 32, "a-token-of-the-simulation"  # of the local Twilio only
+OURS, NURSE = "+17135550100", "+17135550111"
+BUCKETS = 3
+Wsgi = Callable[[Any, Any], Any]
+Change = Callable[[Wsgi], Wsgi]
+Mode = Literal["twilio", "advanced", "app"]
+
+
+class Town:
+    """*store*, *app*, *sandbox*, *weather* and *clock* of the running program, and the calendar of what will happen."""
+
+    def __init__(self, app: App, sandbox: Sandbox, weather: Weather, clock: SandboxClock, worker: Any) -> None:
+        self.app, self.sandbox, self.weather, self.clock, self.worker = app, sandbox, weather, clock, worker
+        self.store: Store = app.store
+        self._calendar: list[tuple[float, int, Callable[[], None]]] = []
+        self._count = itertools.count()
+
+    def later(self, seconds: float, do: Callable[[], None]) -> None:
+        """*do* happens in *seconds* of the virtual clock."""
+        heapq.heappush(self._calendar, (self.clock() + seconds, next(self._count), do))
+
+    def live(self) -> None:
+        """Everything in the calendar, and everything that the bot plans meanwhile, in order of time."""
+        while self._calendar:
+            at, _, do = heapq.heappop(self._calendar)
+            self.work_until(at)
+            do()
+        self.weather.blow_over()
+        self.sandbox.settle()
+
+    def work_until(self, at: float) -> None:
+        """What is due up to *at* is done, each thing at its time."""
+        while (due := self._next_due()) is not None and due <= at:
+            self._to(due)
+            before = self._next_due()
+            for bucket in self.store.due_buckets(self.clock()):
+                self.worker.drain(bucket)
+            self.sandbox.settle()
+            if self._next_due() == before:  # held by a lease: it is looked at again with the next thing that happens
+                break
+        self._to(at)
+
+    def patient(self, phone: str) -> str:
+        """The opaque id."""
+        return self.store.cipher.patient_id(phone)
+
+    def record(self, phone: str) -> Record:
+        """What the store holds of a phone."""
+        raw = self.store.load(self.patient(phone), "-").record
+        return from_bytes(raw) if raw else Record(phone)
+
+    def _next_due(self) -> float | None:
+        found: Any = [
+            self.store.client.zrange(f"{self.store.tag(b)}due", 0, 0, withscores=True) for b in range(BUCKETS)
+        ]
+        return min((float(first[0][1]) for first in found if first), default=None)
+
+    def _to(self, at: float) -> None:
+        self.clock.advance(max(0.0, at - self.clock()) + 0.001)
+
+
+@contextmanager
+def opened(folder: Path, seed: int, mode: Mode, change: Change) -> Iterator[Town]:
+    """A town in *folder* on a Monday morning. *change* may put something before the app, such as a fault."""
+    with ExitStack() as closing:
+        server = EmbeddedServer(folder, fsync="no")
+        server.start()
+        closing.callback(server.stop)
+        application: Wsgi = lambda environ, start: []  # noqa: E731  # until its address is known
+        bot = Served(create_server(lambda env, start: application(env, start), host="127.0.0.1", port=0, threads=2))  # type: ignore[no-untyped-call]
+        closing.callback(bot.stop)
+        settings = _settings(folder, bot.port, mode)
+        clock = clock_in(folder)
+        clock.advance(_monday_morning() - clock())
+        app = put_together(settings, server.url, open_store(server.url, settings.secret_keys, BUCKETS), clock)
+        keep(Published(app.store.client, app.store.cipher), edition_of(settings), load_flows(), word_files())
+        web = create_app(settings, app.conversation, Reports(app.store, app.conversation, app.now))
+        application = change(web.wsgi_app)
+        sandbox, weather, port = _local_twilio(settings, clock, seed, mode, closing)
+        office = app.office()
+        office.carrier.client.api.base_url = f"http://127.0.0.1:{port}"
+        closing.callback(office.carrier.client.http_client.session.close)
+        # By name, as the relay names its job: bot never imports workers.
+        worker = importlib.import_module(JOB.rpartition(".")[0]).Executor(app.store, office, clock)
+        yield Town(app, sandbox, weather, clock, worker)
+
+
+def _settings(folder: Path, port: int, mode: Mode) -> Settings:
+    return Settings.load(
+        {
+            "SANDBOX": "true", "DATA_DIR": str(folder), "PUBLIC_URL": f"http://127.0.0.1:{port}", "OPT_OUT_MODE": mode,
+            "TWILIO_ACCOUNT_SID": ACCOUNT, "TWILIO_AUTH_TOKENS": TOKEN, "TWILIO_FROM": OURS, "CLINIC_PHONE": OURS,
+            "NURSE_LINE": NURSE, "DAILY_SPEND_LIMIT": "100000",
+        }
+    )  # fmt: skip
+
+
+def _local_twilio(
+    settings: Settings, clock: SandboxClock, seed: int, mode: Mode, closing: ExitStack
+) -> tuple[Sandbox, Weather, int]:
+    config = SandboxConfig(
+        ACCOUNT, TOKEN, settings.public_url, (OURS,), clock, clock.advance, opt_out_mode=mode,
+        call_status_path="/call-status", steps=(0.0, 0.0),
+    )  # fmt: skip
+    web = create_sandbox(config)
+    sandbox: Sandbox = web.extensions["sandbox"]
+    closing.callback(sandbox.close)
+    weather = sandbox.hooks = Weather(TOKEN, seed)
+    sandbox.faults.duplicate = sandbox.faults.reverse = True
+    served = Served(listen(web, port=0))
+    closing.callback(served.stop)
+    return sandbox, weather, served.port
+
+
+def _monday_morning() -> float:
+    """The next one: the clock only moves forward."""
+    today = datetime.now(ZoneInfo("America/Chicago")).replace(hour=10, minute=0, second=0, microsecond=0)
+    return (today + timedelta(days=7 - today.weekday())).timestamp()

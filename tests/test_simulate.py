@@ -1,0 +1,76 @@
+"""Simulated patients on the running program: every promise holds, and a bot that breaks one is told with its transcript."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from bot.cli import cli
+from bot.simulate.command import simulate
+from bot.simulate.town import Wsgi
+
+
+def test_forty_patients_in_bad_weather_meet_no_broken_promise() -> None:
+    """All personas, both languages, nine days on the virtual clock, webhooks twice, late and lost."""
+    said: list[str] = []
+    assert simulate(40, 2, "both", said.append, days=9) == 0, "\n".join(said)
+    told = "\n".join(said)
+    for fate in ("twice", "answer lost", "again later", "lost, redelivered"):
+        assert fate in told
+    assert "emergency" in told
+    assert "pmr" in told
+    assert said[-1] == "Every promise held."
+
+
+def answers_instead(answer: Callable[[bytes], bytes]) -> Callable[[Wsgi], Wsgi]:
+    """A bot of which every answer to a text is changed on its way out."""
+
+    def change(app: Wsgi) -> Wsgi:
+        def broken(environ: Any, start: Any) -> Iterable[bytes]:
+            if environ["PATH_INFO"] != "/sms":
+                return app(environ, start)  # type: ignore[no-any-return]
+            body = answer(b"".join(app(environ, lambda status, headers, *_: None)))
+            start("200 OK", [("Content-Type", "text/xml"), ("Content-Length", str(len(body)))])
+            return [body]
+
+        return broken
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("answer", "breach"),
+    [
+        (lambda body: b"<Response/>", "got no answer and no task"),
+        (lambda body: body.replace(b"</Response>", b"<Message>And more.</Message></Response>"), "got 2 answers"),
+        (lambda body: b"<Response><Message>Call 0</Message></Response>", "was not answered with 911 or 988"),
+    ],
+    ids=["nothing", "two", "no 911"],
+)
+def test_a_broken_bot_is_reported_with_its_transcript(answer: Callable[[bytes], bytes], breach: str) -> None:
+    """The seed to run again, who met it, and what was on their phone."""
+    said: list[str] = []
+    assert simulate(13, 4, "en", said.append, days=0, change=answers_instead(answer)) == 1
+    told = "\n".join(said)
+    assert breach in told
+    assert "patient: hi my back hurts" in told
+    assert "--seed 4" in said[-1]
+
+
+def test_an_answer_that_differs_from_one_retry_to_the_next_is_found() -> None:
+    """The same SID, the same bytes."""
+    count = iter(range(10_000))
+    said: list[str] = []
+    change = answers_instead(lambda body: f"<Response><Message>No. {next(count)}, 911</Message></Response>".encode())
+    assert simulate(5, 4, "es", said.append, days=0, change=change) == 1
+    assert "different answers" in "\n".join(said)
+
+
+def test_the_command_refuses_more_people_than_there_are_numbers() -> None:
+    """In words, with the limit."""
+    found = CliRunner().invoke(cli, ["simulate", "--patients", "100000"])
+    assert found.exit_code == 2
+    assert "1<=x<=1200" in found.output
