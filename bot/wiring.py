@@ -16,6 +16,7 @@ import phonenumbers
 from flask import Flask
 
 from bot.alerts import Alerts
+from bot.booked import keep
 from bot.catalog import load_flows, load_words, program_hash, reader, word_files
 from bot.conversation import Conversation
 from bot.edition import Edition, text_hash
@@ -217,6 +218,7 @@ def make_web_app(settings: Settings) -> Flask:
         urgent=urgent_in(app),
         texts=texts,
         about=lambda: about_work(app),
+        booked=lambda told: shelter.tried(lambda: keep(app.conversation, told)),
     )
 
 

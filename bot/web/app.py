@@ -12,9 +12,10 @@ from urllib.parse import urlsplit
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
+from bot.booking import Booking
 from bot.settings import Settings
 from bot.turn import Door
-from bot.web import health, links, sms, status, voice
+from bot.web import booking, health, links, sms, status, voice
 from bot.web.desk import BODY_LIMIT, Conversation, Desk, Refused, Reports, twiml_response
 from bot.web.limits import Texts
 from bot.web.parameters import ParameterError
@@ -24,14 +25,15 @@ log = logging.getLogger("bot.web")
 
 @dataclass(frozen=True)
 class Route:
-    """One door. *caller*: twilio (signed), patient (whoever holds the link's token), or monitor (anybody).
+    """One door. *caller*: twilio (signed), patient (whoever holds the link's token), booking (a booking
+    page, signed), or monitor (anybody).
 
     *door* names the channel whose static apology answers when no turn is possible; None: a report, answered 503.
     """
 
     rule: str
     method: Literal["GET", "POST"]
-    caller: Literal["twilio", "patient", "monitor"]
+    caller: Literal["twilio", "patient", "booking", "monitor"]
     handler: Callable[..., Response]
     door: Door | None = None
 
@@ -48,6 +50,7 @@ ROUTES = (
     Route("/call-status", "POST", "twilio", status.call),
     Route("/go/<token>", "GET", "patient", links.page),
     Route("/go/<token>", "POST", "patient", links.open_link),
+    Route("/booking/<page>", "POST", "booking", booking.told),
     Route("/healthz", "GET", "monitor", health.alive),
     Route("/readyz", "GET", "monitor", health.ready),
 )
@@ -62,13 +65,15 @@ def create_app(
     urgent: Callable[[str], bool] = lambda said: False,
     texts: Texts | None = None,
     about: Callable[[], str] = lambda: "",
+    booked: Callable[[Booking], None] = lambda told: None,
 ) -> Flask:
     """The web process's app. *conversation* renders with ``Answers(settings).render``.
 
     *ready* tells whether a turn would be possible now; raising counts as no. *urgent*: an alarm or an opt-out, which
-    no limit of *texts* keeps from the conversation; without *texts* there is none. *about*: lines for a monitor.
+    no limit of *texts* keeps from the conversation; without *texts* there is none. *about*: lines for a monitor. *booked* keeps
+    what a booking page told; raising is answered 503.
     """
-    desk = Desk(settings, conversation, reports, ready, urgent, texts, about)
+    desk = Desk(settings, conversation, reports, ready, urgent, texts, about, booked)
     app = Flask("bot.web", static_folder=None)
     app.config.update(MAX_CONTENT_LENGTH=BODY_LIMIT, PROPAGATE_EXCEPTIONS=False)
     for route in ROUTES:
@@ -136,9 +141,9 @@ def _plain(error: HTTPException) -> Response:
 
 
 def _headers(settings: Settings) -> dict[str, str]:
-    booking = {urlsplit(url) for url in (settings.booking_url_pmr, settings.booking_url_pt)}
+    pages = {urlsplit(url) for url in (settings.booking_url_pmr, settings.booking_url_pt)}
     # Browsers hold the redirect after a form to form-action as well, so the booking pages must be named.
-    targets = " ".join(sorted({f"{url.scheme}://{url.netloc}" for url in booking}))
+    targets = " ".join(sorted({f"{url.scheme}://{url.netloc}" for url in pages}))
     headers = {
         "Content-Security-Policy": f"default-src 'none'; style-src {links.STYLE_HASH}; form-action 'self' {targets}; "
         "base-uri 'none'; frame-ancestors 'none'",

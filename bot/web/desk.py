@@ -13,6 +13,7 @@ from typing import Protocol
 
 from flask import Request, Response
 
+from bot.booking import Booking
 from bot.settings import Settings
 from bot.turn import Door
 from bot.web import parameters
@@ -92,7 +93,7 @@ class Refused(Exception):  # noqa: N818 - it is an answer, not an error of ours
 class Desk:
     """One deployment's doors. *ready* tells whether a turn would be possible now, *urgent* whether words must reach the
     conversation over every limit. *texts* None: a machine on which one person plays all patients. *about* is what a
-    monitor may read of the work that waits."""
+    monitor may read of the work that waits; *booked* keeps what a booking page told."""
 
     settings: Settings
     conversation: Conversation
@@ -101,6 +102,7 @@ class Desk:
     urgent: Callable[[str], bool]
     texts: Texts | None = None
     about: Callable[[], str] = lambda: ""
+    booked: Callable[[Booking], None] = lambda told: None
     strangers: Strangers = field(default_factory=lambda: Strangers(time.monotonic))
     signatures: Signatures = field(init=False)
     answers: Answers = field(init=False)

@@ -70,7 +70,17 @@ def open_link(desk: Desk, request: Request, token: str) -> Response:
     # Only ever to an address from the settings, whatever a link may say.
     if target is None or target not in (desk.settings.booking_url_pmr, desk.settings.booking_url_pt):
         return gone(desk, request)
-    return Response(status=303, headers={"Location": target})
+    return Response(status=303, headers={"Location": _known_again(desk, target, token)})
+
+
+def _known_again(desk: Desk, target: str, token: str) -> str:
+    """*target*, with the token where a booking page that reports to us hands it back. It says nothing of the patient."""
+    names = (("calendly", "utm_content"), ("calcom", "metadata%5Bref%5D"))
+    marks = "&".join(f"{name}={token}" for page, name in names if desk.settings.booking_keys(page))
+    if not marks:
+        return target
+    before, hash_, after = target.partition("#")
+    return f"{before}{'&' if '?' in before else '?'}{marks}{hash_}{after}"
 
 
 def gone(desk: Desk, request: Request) -> Response:

@@ -112,10 +112,10 @@ class Shelter:
     # -- links: the page says that it cannot be done now, and the patient presses again --
 
     def link(self, token: str) -> str | None:
-        return self._tried(lambda: self._conversation.link(token))
+        return self.tried(lambda: self._conversation.link(token))
 
     def opened(self, token: str) -> str | None:
-        return self._tried(lambda: self._conversation.opened(token))
+        return self.tried(lambda: self._conversation.opened(token))
 
     # -- reports --
 
@@ -141,7 +141,7 @@ class Shelter:
     def _answered(self, act: Callable[[], bytes], given: list[Any]) -> bytes:
         came = self._now()
         try:
-            return self._tried(act)
+            return self.tried(act)
         except Exception as error:
             sorry = self._answers.apology(given[1], guess_language(given[2]))
             again = {"do": "take_up", "given": given, "answered": base64.b64encode(sorry).decode()}
@@ -151,7 +151,7 @@ class Shelter:
         """*act*, or *otherwise* with *again* on disk. A report (None) that cannot be kept raises: Twilio gets 503."""
         came = self._now()
         try:
-            return self._tried(act)
+            return self.tried(act)
         except Exception as error:
             return self._keep(error, {**again, "came": came}, otherwise)
 
@@ -165,7 +165,8 @@ class Shelter:
                 raise
         return otherwise
 
-    def _tried(self, act: Callable[[], T]) -> T:
+    def tried(self, act: Callable[[], T]) -> T:
+        """*act* now, or an error at once: for who is told to try again later."""
         if self.away or (self._spool.waiting() and not self._drained_soon()):
             raise AwayError
         try:
