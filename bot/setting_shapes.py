@@ -178,12 +178,6 @@ def _secret_keys(value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
     return value
 
 
-def _long_secrets(value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
-    if any(len(key.get_secret_value()) < 16 for key in value):
-        raise ValueError("each key must have at least 16 characters; make one with: openssl rand -hex 32")
-    return value
-
-
 def _store_address(value: str) -> str:
     scheme, _, rest = value.partition("://")
     if scheme == "unix":
@@ -212,7 +206,6 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 StoreAddress = Annotated[str, AfterValidator(_store_address)]
 Regions = Annotated[tuple[str, ...], BeforeValidator(_split), AfterValidator(_regions)]
 Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(_split)]
-LongSecrets = Annotated[Secrets, AfterValidator(_long_secrets)]
 SecretKeys = Annotated[Secrets, AfterValidator(_secret_keys)]
 PublicAddress = Annotated[str, AfterValidator(_public_address)]
 Zone = Annotated[str, AfterValidator(_zone)]

@@ -25,7 +25,6 @@ from bot.setting_shapes import (
     Address,
     Emails,
     Hours,
-    LongSecrets,
     MailServer,
     OpeningHours,
     Phone,
@@ -99,7 +98,6 @@ class Settings(BaseSettings):
     opt_out_mode: Literal["twilio", "advanced", "app"] = _setting(
         "Who answers STOP and START: Twilio by default, Twilio's Advanced Opt-Out, or this program", "twilio"
     )
-
     clinic_name: str = _setting("Said in the first text", "CLS Health", min_length=1, max_length=40)
     clinic_phone: Phone = _setting("Number patients are told to call", "", shown="required")
     nurse_line: Phone = _setting("Number a caller is connected to; empty: CLINIC_PHONE", "")
@@ -107,9 +105,9 @@ class Settings(BaseSettings):
     clinic_hours: Hours = _setting("When a person answers the phone, clinic time", "Mo-Fr 08:00-17:00")
     booking_url_pmr: Address = _setting("Booking page for the doctor (PM&R)", "", shown="required")
     booking_url_pt: Address = _setting("Booking page for physical therapy", "", shown="required")
-    booking_calendly_key: LongSecrets = _setting("Calendly's webhook signing key; empty: no Calendly", ())
-    booking_calcom_key: LongSecrets = _setting("Secret of the Cal.com webhook; empty: no Cal.com", ())
-    booking_fhir_key: LongSecrets = _setting("Key that signs FHIR Appointments sent to us; empty: none taken", ())
+    booking_calendly_key: SecretKeys = _setting("Calendly's webhook signing key; empty: no Calendly", ())
+    booking_calcom_key: SecretKeys = _setting("Secret of the Cal.com webhook; empty: no Cal.com", ())
+    booking_fhir_key: SecretKeys = _setting("Key that signs FHIR Appointments sent to us; empty: none taken", ())
     quiet_start: TimeOfDay = _setting("No follow-up or outreach from this time, patient's time", time(20, 0))
     quiet_end: TimeOfDay = _setting("... until this time", time(9, 0))
     state_hours: StateHours = _setting(
@@ -322,11 +320,6 @@ class Settings(BaseSettings):
     def host(self) -> str:
         """The address to listen on."""
         return self.web_host or ("127.0.0.1" if self.sandbox else "0.0.0.0")  # noqa: S104 - behind the clinic's TLS proxy
-
-    def booking_keys(self, page: str) -> tuple[str, ...]:
-        """The keys of a booking *page* (calendly, calcom, fhir) in the clear, current first; none: it has no door."""
-        keys: Secrets = getattr(self, f"booking_{page}_key")
-        return tuple(key.get_secret_value() for key in keys)
 
     @property
     def secret_keys(self) -> tuple[bytes, ...]:

@@ -27,7 +27,7 @@ from bot.web.shelter import Shelter
 from bot.wiring import App, build, make_shelter
 from tests.web_fake import FakeConversation, make_app, post, settings, text
 
-KEYS = {name: f"a secret of {name} for tests" for name in ("calendly", "calcom", "fhir")}
+KEYS = {name: f"a secret of {name} that is only for tests" for name in ("calendly", "calcom", "fhir")}
 SETTINGS = {f"BOOKING_{name.upper()}_KEY": f"{key.replace(' ', '-')}" for name, key in KEYS.items()}
 DAY, NOW = 86_400.0, time.time()
 PHONE, TO_PMR = "+12125550188", ("hi", "yes", "no", "no", "no", "9", "yes")

@@ -14,6 +14,7 @@ from importlib import resources
 from flask import Request, Response, render_template
 from markupsafe import Markup
 
+from bot.web.booking import keys_of
 from bot.web.desk import Desk
 
 _TOKEN = re.compile(r"[A-Za-z0-9_.-]{16,100}")
@@ -76,7 +77,7 @@ def open_link(desk: Desk, request: Request, token: str) -> Response:
 def _known_again(desk: Desk, target: str, token: str) -> str:
     """*target*, with the token where a booking page that reports to us hands it back. It says nothing of the patient."""
     names = (("calendly", "utm_content"), ("calcom", "metadata%5Bref%5D"))
-    marks = "&".join(f"{name}={token}" for page, name in names if desk.settings.booking_keys(page))
+    marks = "&".join(f"{name}={token}" for page, name in names if keys_of(desk.settings, page))
     if not marks:
         return target
     before, hash_, after = target.partition("#")
