@@ -73,6 +73,9 @@ class Again:
         for patient in patients:
             record = self._record(patient)
             try:
+                if self.store.cut(patient):
+                    unknown += 1
+                    continue
                 walks += what_if(patient, self._events(patient), record, self._then(record), new) if record else []
             except (UnknownEditionError, UnreadableError):
                 unknown += 1
@@ -97,6 +100,9 @@ class Again:
         if record is None:
             self.out(f"{patient}: there is no such patient in this store.")
             return 2
+        if self.store.cut(patient):
+            self.out(f"{patient}: the beginning of the log was removed as too old.")
+            return 2
         events = self._events(patient)
         try:
             _, found = replay(patient, events, record, self._then(record))
@@ -105,6 +111,9 @@ class Again:
             return 2
         if found is None:
             return 0
+        if found.number is None and record.session is None:
+            self.out(f"{patient}: the log holds; the answers that it led to were removed as too old.")
+            return 2
         where = (
             "the record at the end" if found.number is None else f"line {found.number} ({events[found.number]['in']})"
         )

@@ -20,6 +20,7 @@ from bot.replay import Again
 from bot.settings import Settings
 from bot.store import Effect
 from bot.store.published import Published
+from bot.store.retain import Retained
 from bot.store.store import Store
 from bot.takeover import TakeOver
 from bot.turn import Input
@@ -200,6 +201,22 @@ def test_the_command_names_patients_by_id_and_never_by_word_or_number(
     assert Again(store, said.append).compare([ward.patient]) == 1
     assert f"{ward.patient}: line 1 of the log was changed" in said[-2]
     assert not [line for line in said if "canary" in line or "713" in line or "breathe" in line]
+
+
+def test_what_retention_took_is_said_and_is_no_difference(store: Store, tmp_path: Path) -> None:
+    """First the answers, then the beginning of the log."""
+    ward, said = Ward(store, 5, tmp_path), []  # type: ignore[var-annotated]
+    for words in ("hi", "yes", "i cant breathe"):
+        ward.talk.hear(PHONE, "sms", words, ward.key())
+    kept = Retained(store, store.bucket(ward.patient))
+    _, (one,) = kept.some(0, 1)
+    assert kept.replace(one, to_bytes(ward.record().but(session=None, echoes=())))
+    assert Again(store, said.append).compare([ward.patient]) == 2
+    assert "the answers that it led to were removed as too old" in said[0]
+    kept.cut_log(ward.patient, lambda _: True, 1)
+    said.clear()
+    assert Again(store, said.append).compare([ward.patient]) == 2
+    assert "the beginning of the log was removed as too old" in said[0]
 
 
 def test_another_flow_shows_which_past_walks_would_have_ended_otherwise(store: Store, tmp_path: Path) -> None:

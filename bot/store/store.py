@@ -319,6 +319,13 @@ class Store:
         """The patient's log, oldest first."""
         return list(self._log(patient))
 
+    def cut(self, patient: str) -> int:
+        """How many entries the log has lost at its beginning because of their age."""
+        key = f"{self.tag(self.bucket(patient))}v:{patient}"
+        raw: Any = self.client.lindex(key, 0)
+        found = chain.cut_of(self.cipher, raw, self.cipher.open(key, raw[chain.LINK :])) if raw else None
+        return found.count if found else 0
+
     def patients(self) -> Iterator[str]:
         """Every patient that is known, in no order."""
         for bucket in range(self.buckets):
