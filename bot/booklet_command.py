@@ -58,7 +58,6 @@ def make_booklet(file: Path, older: Path | None, record: Path, name: str | None 
     """The booklet of the flow in *file*, after *name* signed it. Raises FlowError, TooManyAnswersError, RecordError."""
     now = datetime.now(UTC)
     loaded = read_flow(file)
-    report = check(loaded, flows=beside([loaded]), read=reader())
     changed: Since | None = None
     if older:
         old = read_flow(older)
@@ -66,6 +65,7 @@ def make_booklet(file: Path, older: Path | None, record: Path, name: str | None 
             raise RecordError(f"{older} is the flow {old.flow.id!r}, not an older {loaded.flow.id!r}.")
         changed = since(old, loaded, compare(old, loaded))
     signatures = read_signatures(record)
+    report = check(loaded, flows=beside([loaded]), read=reader())
     if name is not None:
         if report.problems:
             raise RecordError(

@@ -19,6 +19,7 @@ from bot.proof.check import Report, check
 from bot.proof.command import FLOWS, beside, read_flow, reader
 
 TRIAGE = FLOWS / "triage.json"
+PEG = FLOWS / "peg.json"  # small, so quick to prove
 
 
 @pytest.fixture(scope="module")
@@ -31,11 +32,11 @@ def page(book: Booklet) -> str:
     return book.html(TEMPLATE.read_text("utf-8"))
 
 
-def changed(tmp_path: Path, edit: Any) -> Path:
-    """A file with triage after *edit*."""
-    body = json.loads(TRIAGE.read_text("utf-8"))
+def changed(tmp_path: Path, edit: Any, flow: Path = TRIAGE) -> Path:
+    """A file with *flow* after *edit*."""
+    body = json.loads(flow.read_text("utf-8"))
     edit(body)
-    file = tmp_path / "triage.json"
+    file = tmp_path / flow.name
     file.write_text(json.dumps(body))
     return file
 
@@ -148,19 +149,19 @@ def test_who_signed_which_version_is_kept_once(tmp_path: Path, monkeypatch: pyte
         assert result.exit_code == 0, result.output
         return target.read_text("utf-8")
 
-    assert "<b>Never signed.</b>" in run()
+    assert "<b>Never signed.</b>" in run(str(PEG))
     assert not record.exists()
     for _ in range(2):
-        assert "Signed: Dr. A, 20" in run("--signed", "Dr. A")
+        assert "Signed: Dr. A, 20" in run(str(PEG), "--signed", "Dr. A")
     (line,) = record.read_text("utf-8").splitlines()
-    assert json.loads(line)["hash"] == read_flow(TRIAGE).hash
+    assert json.loads(line)["hash"] == read_flow(PEG).hash
 
-    newer = changed(tmp_path, lambda body: body.update(title="Another title"))
-    assert "<b>This version was never signed.</b> Last signed: version" in run(str(newer), "--since", str(TRIAGE))
+    newer = changed(tmp_path, lambda body: body.update(title="Another title"), PEG)
+    assert "<b>This version was never signed.</b> Last signed: version" in run(str(newer), "--since", str(PEG))
     assert "which Dr. A signed on 20" in target.read_text("utf-8")
 
 
-@pytest.mark.parametrize("words", [["--signed", " "], ["--since", str(FLOWS / "peg.json")]])
+@pytest.mark.parametrize("words", [[str(PEG), "--signed", " "], [str(TRIAGE), "--since", str(PEG)]])
 def test_what_makes_no_sense_is_refused_in_words_and_writes_nothing(
     words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
