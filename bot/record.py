@@ -7,7 +7,7 @@ a patient is in it: words go to the event log only.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import astuple, dataclass, field
 from typing import Any, Literal
 
@@ -103,26 +103,11 @@ def to_bytes(record: Record) -> bytes:
 def from_bytes(raw: bytes) -> Record:
     """The record that to_bytes wrote."""
     body = _decode(raw.decode())
-    session = body.get("s")
-    return Record(
-        phone=body["p"],
-        session=_session_of(session) if session else None,
-        started_at=body.get("started_at", 0.0),
-        last_at=body.get("last_at", 0.0),
-        opted_out=body.get("opted_out", False),
-        consents=tuple(Consent(*one) for one in body.get("c", ())),
-        planned=body.get("planned", {}),
-        sent=tuple(body.get("sent", ())),
-        unanswered=body.get("unanswered", 0),
-        facts=frozenset(body.get("facts", ())),
-        owner=body.get("owner"),
-        echoes=tuple((text, at) for text, at in body.get("echoes", ())),
-        calling=(body["calling"][0], body["calling"][1]) if "calling" in body else None,
-        result=body.get("result"),
-        scores={name: (first, last) for name, (first, last) in body.get("scores", {}).items()},
-        visit_at=body.get("visit_at", 0.0),
-        zip_code=body.get("zip_code", ""),
-    )
+    kept: dict[str, Any] = {}
+    for short, value in body.items():
+        name, read = _READ.get(short, (short, None))
+        kept[name] = read(value) if read else value
+    return _BLANK.but(**kept)
 
 
 def erased_since(raw: bytes | None, came: float) -> bool:
@@ -149,3 +134,17 @@ def _session_of(values: list[Any]) -> Session:
     session = Session(*values)
     answers = {name: tuple(v) if isinstance(v, list) else v for name, v in session.answers.items()}
     return session.but(answers=answers, trail=tuple(session.trail))
+
+
+_BLANK = Record("")
+# Short name in the bytes -> field, and how it becomes what it was; what is not here is kept as JSON has it.
+_READ: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
+    "p": ("phone", str),
+    "s": ("session", _session_of),
+    "c": ("consents", lambda found: tuple(Consent(*one) for one in found)),
+    "facts": ("facts", frozenset),
+    "sent": ("sent", tuple),
+    "echoes": ("echoes", lambda found: tuple(map(tuple, found))),
+    "calling": ("calling", tuple),
+    "scores": ("scores", lambda found: {name: tuple(both) for name, both in found.items()}),
+}
