@@ -66,6 +66,10 @@ def faults(settings: Settings, store: Store, now: float, wall: float) -> Iterato
             "Nobody is told when a patient needs a person now; it only shows in the console: set ALERT_PHONES, "
             "ALERT_EMAIL with SMTP_URL, or ALERT_URL with ALERT_SECRET."
         )
+    if settings.alert_channels and not settings.console_url and not settings.sandbox:
+        yield _fault(
+            "Alerts point staff to the console at an address that opens on this machine only: set CONSOLE_URL."
+        )
     stale = stale_sessions(store, now)
     if stale:
         yield _fault(

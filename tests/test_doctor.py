@@ -51,6 +51,9 @@ def test_a_deployment_without_workers_and_with_an_unsafe_server_is_told_what_to_
     assert "Nobody is told when a patient needs a person now; it only shows in the console" in told(clinic, store)
     heard = clinic.model_copy(update={"alert_phones": ("+17135550171",)})
     assert "Nobody is told" not in told(heard, store)
+    assert "opens on this machine only: set CONSOLE_URL" in told(heard, store)
+    reachable = heard.model_copy(update={"console_url": "https://console.example"})
+    assert "CONSOLE_URL" not in told(reachable, store)
 
 
 def test_work_that_is_stuck_given_up_or_spooled_is_named(clinic: Settings, store: Store) -> None:
