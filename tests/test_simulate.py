@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -10,13 +12,15 @@ from click.testing import CliRunner
 
 from bot.cli import cli
 from bot.simulate.command import simulate
-from bot.simulate.town import Wsgi
+from bot.simulate.person import Person
+from bot.simulate.promises import Promises
+from bot.simulate.town import Wsgi, opened
 
 
 def test_forty_patients_in_bad_weather_meet_no_broken_promise() -> None:
-    """All personas, both languages, nine days on the virtual clock, webhooks twice, late and lost."""
+    """All personas, both languages, five days on the virtual clock, webhooks twice, late and lost."""
     said: list[str] = []
-    assert simulate(40, 2, "both", said.append, days=9) == 0, "\n".join(said)
+    assert simulate(40, 2, "both", said.append, days=5) == 0, "\n".join(said)
     told = "\n".join(said)
     for fate in ("twice", "answer lost", "again later", "lost, redelivered"):
         assert fate in told
@@ -74,3 +78,34 @@ def test_the_command_refuses_more_people_than_there_are_numbers() -> None:
     found = CliRunner().invoke(cli, ["simulate", "--patients", "100000"])
     assert found.exit_code == 2
     assert "1<=x<=1200" in found.output
+
+
+@pytest.mark.parametrize(
+    ("words", "breach"),
+    [
+        ("chat after stop", "texts and 0 calls between STOP and START"),
+        ("log", "run again"),
+        ("screens", "a visit without the screens"),
+    ],
+)
+def test_what_the_town_did_is_judged_and_not_only_what_it_answered(words: str, breach: str, tmp_path: Path) -> None:
+    """A text after STOP, a log with another word in it, an outcome without its screens."""
+    with opened(tmp_path, 2, "app", lambda app: app) as town:
+        who = Person(town, "+17135550142", "terse", "en", Random(1))
+        for said in ("hi", "1", "yes", "no", "STOP"):
+            who.text(said)
+            town.live()
+        promises = Promises(town)
+        assert promises.broken_for(who) == []
+        if words == "chat after stop":
+            town.clock.advance(60)
+            town.sandbox.send(who.phone, "Are you there?")
+        elif words == "screens":
+            who.skipped.append("pt in pt")
+        else:
+            events = town.store.events
+            town.store.events = lambda patient: [  # type: ignore[method-assign]
+                raw.replace(b'"yes"', b'"no"') for raw in events(patient)
+            ]
+        assert breach in "; ".join(promises.broken_for(who))
+        assert "patient: STOP" in who.transcript()
