@@ -15,6 +15,7 @@ from dataclasses import astuple, dataclass, replace
 from typing import Any
 
 from bot import calls, late, plan, twiml, visits
+from bot.alone import Alone
 from bot.consent import Hours, Verdict, may_answer_silence, may_still_send
 from bot.decide import take
 from bot.ledger import Ledger, written
@@ -58,7 +59,7 @@ class Conversation:
         booking: Mapping[str, str],
     ) -> None:
         self.clinic, self.store, self.patient_id, self.now, self.hours = clinic, store, patient_id, now, hours
-        self.render, self.booking = render, booking
+        self.render, self.booking, self.alone = render, booking, Alone()
 
     # -- doors of the patient --
 
@@ -361,26 +362,27 @@ class Conversation:
         bare: bool = False,
     ) -> bytes:
         until = time.monotonic() + TURN_SECONDS
-        for attempt in range(ATTEMPTS):
-            if time.monotonic() > until:
-                break
-            loaded = self.store.load(patient, key)
-            if loaded.answer is not None:
-                return bytes(loaded.answer)
-            record = from_bytes(loaded.record) if loaded.record else Record(phone)
-            if ERASED in record.facts and not bare:
-                if not phone:
-                    raise GoneError("This patient was erased.")
-                record = record.but(phone=phone, facts=record.facts - {ERASED})
-            now = self.now()
-            found, answer = decide(record, now)
-            more = written(patient, record, found, self.clinic, now)
-            done = self.store.commit(patient, key, loaded.version, now=now, answer=answer, **more)
-            if done.status == "ok":
-                return answer
-            if done.status == "seen":
-                return bytes(done.answer or b"")
-            time.sleep(random.random() * 0.004 * (attempt + 1))  # noqa: S311  # jitter, not a secret
+        with self.alone.of(patient, TURN_SECONDS / 2):
+            for attempt in range(ATTEMPTS):
+                if time.monotonic() > until:
+                    break
+                loaded = self.store.load(patient, key)
+                if loaded.answer is not None:
+                    return bytes(loaded.answer)
+                record = from_bytes(loaded.record) if loaded.record else Record(phone)
+                if ERASED in record.facts and not bare:
+                    if not phone:
+                        raise GoneError("This patient was erased.")
+                    record = record.but(phone=phone, facts=record.facts - {ERASED})
+                now = self.now()
+                found, answer = decide(record, now)
+                more = written(patient, record, found, self.clinic, now)
+                done = self.store.commit(patient, key, loaded.version, now=now, answer=answer, **more)
+                if done.status == "ok":
+                    return answer
+                if done.status == "seen":
+                    return bytes(done.answer or b"")
+                time.sleep(random.random() * 0.004 * (attempt + 1))  # noqa: S311  # jitter, not a secret
         raise BusyError("This patient's conversation is busy; try again.")
 
 

@@ -187,3 +187,17 @@ def test_the_log_of_every_turn_holds_and_verifies(make: Make, store: Store, ciph
     patient = cipher.patient_id(PHONE)
     assert len(store.events(patient)) == 3
     assert store.verify(patient) is None
+
+
+def test_threads_of_one_process_take_turns_of_one_patient_one_after_the_other() -> None:
+    """Waiting is cheaper than deciding a turn that will meet a conflict; whoever waits too long goes on all the same."""
+    from bot.alone import Alone
+
+    alone, seen = Alone(), []
+    with alone.of("p", 1.0):
+        other = threading.Thread(target=lambda: (alone.of("p", 0.01).__enter__(), seen.append("gave up waiting")))
+        other.start()
+        other.join()
+    with alone.of("p", 0.0):
+        seen.append("free again")
+    assert seen == ["gave up waiting", "free again"]
