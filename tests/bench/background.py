@@ -20,6 +20,7 @@ from bot.followups import Office, carry_out
 from bot.record import Record, to_bytes
 from bot.relay import Relay
 from bot.store import Effect
+from bot.store.model import Begun, Claim
 from bot.store.client import connect
 from bot.wiring import App, build
 from tests.bench import doors
@@ -77,7 +78,8 @@ def plan(app: App, count: int, text: Callable[[int], tuple[float, str]]) -> list
 def plain(effect_id: str, body: str) -> str:
     """The same handler as an RQ job of its own."""
     _, office = _app[0]
-    return carry_out(office, effect_id, "text", body.encode(), attempt=1, redo=False).status
+    begun = Begun("go", "text", body.encode())
+    return carry_out(office, Claim(effect_id, 1), begun).status
 
 
 def compare(state_url: str, data_dir: Path, count: int = 1_000, rounds: int = 3) -> dict[str, Any]:
