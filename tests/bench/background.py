@@ -20,8 +20,8 @@ from bot.followups import Office, carry_out
 from bot.record import Record, to_bytes
 from bot.relay import Relay
 from bot.store import Effect
-from bot.store.model import Begun, Claim
 from bot.store.client import connect
+from bot.store.model import Begun, Claim
 from bot.wiring import App, build
 from tests.bench import doors
 from workers import executor
