@@ -14,10 +14,10 @@ PLACES = 256  # two patients who share one wait for each other for a millisecond
 
 
 class Alone:
-    """A fixed number of places; a patient always has the same."""
+    """A fixed number of places; a patient always has the same. A thread that has its place does not wait for itself."""
 
     def __init__(self) -> None:
-        self._places = [threading.Lock() for _ in range(PLACES)]
+        self._places = [threading.RLock() for _ in range(PLACES)]
 
     @contextmanager
     def of(self, patient: str, seconds: float) -> Iterator[None]:
