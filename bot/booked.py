@@ -6,7 +6,7 @@ Sends nothing; bot/visits.py says what a visit changes. Of somebody unknown or e
 from __future__ import annotations
 
 from bot import visits
-from bot.booking import Booking
+from bot.booking import A_TIME, Booking
 from bot.conversation import Conversation
 from bot.record import ERASED, Record, from_bytes
 from bot.turn import Heard, Turn
@@ -20,20 +20,38 @@ def keep(conversation: Conversation, told: Booking) -> None:
 
     def decide(record: Record, now: float) -> tuple[Turn, bytes]:
         # Asked at every attempt of the commit, so that two messages at once are in order too.
-        late = bool(told.unless) and conversation.store.load(patient, told.unless).answer is not None
-        if late or _another(record, told):
+        over = bool(told.unless) and conversation.store.load(patient, told.unless).answer is not None
+        if over and told.before and _names(record, told.before):
+            # The visit that it was moved to has ended meanwhile, and the one that we know of ended by the move.
+            return visits.told(conversation.clinic, patient, record, "cancelled", 0.0, now), b"told"
+        if over or _older(record, told) or _another(record, told):
             session = record.session
             heard = Heard("sms", session.language if session else "en", silent=True, session=session)
             return Turn(record, heard, event={"at": now, "in": "visit", "what": told.what, "why": "over"}), b"over"
-        return visits.told(conversation.clinic, patient, record, told.what, told.at, now), b"told"
+        turn = visits.told(conversation.clinic, patient, record, told.what, told.at, now)
+        return turn.but(record=turn.record.but(visit_mark=(told.visit, told.order))), b"told"
 
     conversation.staff_turn(patient, told.key, decide)
 
 
+def _names(record: Record, visit: str) -> bool:
+    return record.visit_mark is not None and record.visit_mark[0] == visit
+
+
+def _older(record: Record, told: Booking) -> bool:
+    """Whether we know a newer word on the same visit, or of a newer visit that stands."""
+    known = record.visit_mark[1] if record.visit_mark is not None else 0.0
+    stands = "booked" in record.facts and told.what in ("booked", "moved") and told.order >= A_TIME
+    return told.order < known and (stands or _names(record, told.visit))
+
+
 def _another(record: Record, told: Booking) -> bool:
     """Whether a visit ended that is not the one we know of: the one we know of still stands."""
-    ended = told.what in ("cancelled", "missed")
-    return ended and bool(told.at) and bool(record.visit_at) and record.visit_at != told.at
+    if told.what not in ("cancelled", "missed") or _names(record, told.visit):
+        return False
+    if record.visit_mark is not None and "booked" in record.facts:
+        return True
+    return bool(told.at) and bool(record.visit_at) and record.visit_at != told.at
 
 
 def _whose(conversation: Conversation, told: Booking) -> str | None:

@@ -1,9 +1,10 @@
 """What a booking page tells of a visit: signed bytes in; a `Booking`, nothing for us, or a refusal in words out. Pure.
 
-Calendly and our own header for FHIR R4 sign ``t=SECONDS,v1=HEX``, HMAC-SHA256 over ``t.body``, good for three minutes;
-Cal.com signs the bare body, so its own createdAt says how old it is. A repeated one is known by its key. Nothing of a
-payload may be in a refusal. Sources: developer.calendly.com (webhook signatures, rescheduled events),
-cal.com/docs/developing/guides/automation/webhooks, hl7.org/fhir/R4/appointment.html.
+Calendly and our own header for FHIR R4 sign ``t=SECONDS,v1=HEX``, HMAC-SHA256 over ``t.body``; Cal.com signs the bare
+body, so its own createdAt says how old it is. Calendly tries again for 24 hours and does not say whether it signs anew
+for that, so what is signed is good for an hour more; a repeated one is known by its key, which is kept for two days
+(store.ANSWER_SECONDS). Nothing of a payload may be in a refusal. Sources: developer.calendly.com (webhook signatures,
+webhook errors, rescheduled events), cal.com/docs/developing/guides/automation/webhooks, hl7.org/fhir/R4/appointment.html.
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ import phonenumbers
 
 from bot.visits import Happened
 
-FRESH_SECONDS = 180.0
 DAY = 86_400.0
+A_TIME = 1e9
+FRESH_SECONDS, EARLY_SECONDS = 25 * 3600.0, 180.0
 AHEAD_SECONDS = 3 * 366 * DAY  # nobody books further; a date beyond it is a mistake
 REF = "urn:triage:ref"  # the system of a FHIR identifier that holds a scheduling link's token
 _TOKEN = re.compile(r"[A-Za-z0-9_.-]{16,100}")
@@ -44,7 +46,8 @@ class RefusedBookingError(Exception):
 class Booking:
     """*what* became of the visit at *at* (epoch seconds; 0: not said). Whose: the scheduling link's token *ref*, else
     *phone* (E.164); either may be empty. *key* names this message; once the key *unless* is known, what this one says
-    is over and it came late."""
+    is over and it came late. *visit* names the visit, *before* the one that it was moved from, *order* says which of
+    two words is newer: epoch seconds, or a version of this visit's alone, which is below A_TIME (0: not said)."""
 
     ref: str
     phone: str
@@ -52,6 +55,9 @@ class Booking:
     at: float
     key: str
     unless: str = ""
+    visit: str = ""
+    before: str = ""
+    order: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +95,13 @@ def _calendly(mail: Mail) -> Booking | None:
         _time(_part(payload, "scheduled_event"), "start_time"),
     )
     phone = _only([payload.get("text_reminder_number")], mail.region) or _only(_answers(payload), mail.region)
+    over, said_at = _key("calendly", "over", this), _said_at(told, "created_at")
     if event == "invitee.canceled":
-        return Booking(ref, phone, "cancelled", at, _key("calendly", "over", this))
-    what: Happened = "moved" if before else "booked"
-    key = _key("calendly", "over", _name(before)) if before else _key("calendly", "new", this)
-    return Booking(ref, phone, what, at, key, _key("calendly", "over", this))
+        return Booking(ref, phone, "cancelled", at, over, visit=over, order=said_at)
+    if not before:
+        return Booking(ref, phone, "booked", at, _key("calendly", "new", this), over, over, order=said_at)
+    gone = _key("calendly", "over", _name(before))
+    return Booking(ref, phone, "moved", at, gone, over, over, gone, said_at)
 
 
 def _calcom(mail: Mail) -> Booking | None:
@@ -103,8 +111,8 @@ def _calcom(mail: Mail) -> Booking | None:
     event, payload = told.get("triggerEvent"), _part(told, "payload")
     if event not in ("BOOKING_CREATED", "BOOKING_RESCHEDULED", "BOOKING_CANCELLED"):
         return None
-    if abs(mail.now - _time(told, "createdAt")) > DAY:
-        raise RefusedBookingError(403, "it is older than a day")
+    said_at = _time(told, "createdAt")
+    _check_age(said_at, mail.now)
     if event != "BOOKING_CANCELLED" and payload.get("status", "ACCEPTED") != "ACCEPTED":
         return None  # not confirmed yet: nudges go on
     this, at = _name(payload.get("uid")), _time(payload, "startTime")
@@ -112,14 +120,15 @@ def _calcom(mail: Mail) -> Booking | None:
     numbers = [_value(answers.get(name)) for name in ("attendeePhoneNumber", "smsReminderNumber")]
     attendees = [one.get("phoneNumber") for one in _list(payload, "attendees")[:1]]
     phone = _only([*numbers, payload.get("smsReminderNumber"), *attendees], mail.region)
-    if event == "BOOKING_CANCELLED":
-        return Booking(ref, phone, "cancelled", at, _key("calcom", "over", this))
     over = _key("calcom", "over", this)
+    if event == "BOOKING_CANCELLED":
+        return Booking(ref, phone, "cancelled", at, over, "", over, order=said_at)
     if event == "BOOKING_CREATED":
-        return Booking(ref, phone, "booked", at, _key("calcom", "new", this), over)
+        return Booking(ref, phone, "booked", at, _key("calcom", "new", this), over, over, order=said_at)
     before = _name(payload.get("rescheduleUid") or this)
-    moved = _key("calcom", "over", before) if before != this else _key("calcom", "moved", this, str(at))
-    return Booking(ref, phone, "moved", at, moved, over)
+    gone = _key("calcom", "over", before)
+    moved = gone if before != this else _key("calcom", "moved", this, str(at), str(said_at))
+    return Booking(ref, phone, "moved", at, moved, over, over, gone, said_at)
 
 
 _FHIR: dict[str, Happened] = {
@@ -140,10 +149,12 @@ def _fhir(mail: Mail) -> Booking | None:
     lines = [line for one in patients[:1] for line in _list(one, "telecom") if line.get("system") in ("phone", "sms")]
     phone = _only((one.get("value") for one in lines if one.get("use") == "mobile"), mail.region)
     phone = phone or _only((one.get("value") for one in lines), mail.region)
-    version = _part(told, "meta")
+    version, this = _part(told, "meta"), _name(told.get("id"))
     mark = str(version.get("versionId") or version.get("lastUpdated") or "")
-    return Booking(_ref(refs[0] if refs else ""), phone, what, at,
-                   _key("fhir", _name(told.get("id")), str(told["status"]), str(at), mark))  # fmt: skip
+    key = _key("fhir", this, str(told["status"]), str(at), mark)
+    return Booking(
+        _ref(refs[0] if refs else ""), phone, what, at, key, visit=_key("fhir", this), order=_version(version)
+    )
 
 
 PAGES: dict[str, Callable[[Mail], Booking | None]] = {"calendly": _calendly, "calcom": _calcom, "fhir": _fhir}
@@ -157,9 +168,13 @@ def _stamped(mail: Mail, header: str) -> dict[str, Any]:
     if not found:
         raise RefusedBookingError(403, "it is not signed")
     _check(mail.keys, f"{found[1]}.".encode() + mail.body, found[2])
-    if abs(mail.now - int(found[1])) > FRESH_SECONDS:
-        raise RefusedBookingError(403, "it was signed more than three minutes ago")
+    _check_age(float(found[1]), mail.now)
     return _json(mail.body)
+
+
+def _check_age(signed_at: float, now: float) -> None:
+    if not -EARLY_SECONDS <= now - signed_at <= FRESH_SECONDS:
+        raise RefusedBookingError(403, "it was signed more than a day ago, or is from the future")
 
 
 def _check(keys: Iterable[str], signed: bytes, given: str) -> None:
@@ -210,6 +225,17 @@ def _time(of: Mapping[str, Any], name: str) -> float:
     if seconds <= 0:
         raise RefusedBookingError(400, f"{name} is no time with a zone")
     return seconds
+
+
+def _version(meta: Mapping[str, Any]) -> float:
+    """How new a FHIR resource is: when it was changed last, else its version where that is a number; 0: not said."""
+    number = meta.get("versionId")
+    known = isinstance(number, str) and number.isascii() and number.isdecimal() and len(number) < 9
+    return _said_at(meta, "lastUpdated") or (float(str(number)) if known else 0.0)
+
+
+def _said_at(of: Mapping[str, Any], name: str) -> float:
+    return _time(of, name) if isinstance(of.get(name), str) else 0.0
 
 
 def _ref(given: object) -> str:

@@ -27,6 +27,7 @@ FACTS = {
     "link_opened": "the scheduling link is opened",
     "booked": "a visit is booked",
     "confirmed": "the visit is confirmed",
+    "released": "the patient gives the visit up",
     "newer_session": "a new conversation begins",
 }
 

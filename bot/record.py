@@ -17,7 +17,7 @@ from bot.frozen import Frozen
 ERASED = "erased"  # a fact: this record is what is left of a patient who was erased, at last_at
 BARE_SECONDS = 30 * 86_400  # how long that stays: as long as a carrier may still report on a text
 _PLAIN = ("started_at", "last_at", "opted_out", "unanswered", "owner", "planned", "sent", "echoes", "calling",
-          "result", "scores", "visit_at", "zip_code")  # fmt: skip
+          "result", "scores", "visit_at", "visit_mark", "zip_code")  # fmt: skip
 _EMPTY: tuple[Any, ...] = (None, False, (), {})
 _decode = json.JSONDecoder().decode
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
@@ -51,7 +51,8 @@ class Record(Frozen):
     *facts*: what became known outside a conversation (``link_opened``, ``booked``, ``landline``). *owner*: the member
     of staff who took over; the bot is silent while it is set. *calling*: (effect, flow) of the call that we placed last.
     *result*: the newest outcome of any walk. *scores*: (first, last) sum of each score. *visit_at*: the next or last
-    visit, 0 when none is known. *zip_code*: what the patient stated. Times are epoch seconds.
+    visit, 0 when none is known; *visit_mark*: what its booking page calls it, and how new that word is. *zip_code*: what the
+    patient stated. Times are epoch seconds.
     """
 
     phone: str
@@ -70,6 +71,7 @@ class Record(Frozen):
     result: str | None = None
     scores: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     visit_at: float = 0.0
+    visit_mark: tuple[str, float] | None = None
     zip_code: str = ""
 
     def consents_to(self, purpose: str, channel: Channel = "any") -> bool:
@@ -146,5 +148,6 @@ _READ: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
     "sent": ("sent", tuple),
     "echoes": ("echoes", lambda found: tuple(map(tuple, found))),
     "calling": ("calling", tuple),
+    "visit_mark": ("visit_mark", tuple),
     "scores": ("scores", lambda found: {name: tuple(both) for name, both in found.items()}),
 }

@@ -40,6 +40,9 @@ TASKS: dict[str, TaskKind] = {
     "no_plan": TaskKind(3, None, "is not doing the home plan"),
     "not_sent": TaskKind(3, None, "a planned check-in could not be sent in its time: call"),
     "visit_change": TaskKind(3, None, "wants to change or give up a visit"),
+    "visit_cancelled": TaskKind(
+        3, None, "had a visit that is cancelled: see whether a new one is booked, else offer one"
+    ),
     "outage": TaskKind(2, None, "wrote or called while the program was down: read it and call back"),
     "echo": TaskKind(3, None, "the same text came again and again: maybe another machine"),
     "alarm_abroad": TaskKind(0, 15, "wrote an emergency sign from a number that may not be texted: call"),

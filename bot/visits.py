@@ -16,7 +16,9 @@ from bot.turn import Clinic, Heard, Later, Turn
 
 Happened = Literal["booked", "moved", "cancelled", "missed"]
 REMINDERS = "appointment"  # the flow whose follow-ups go with a visit
-BEFORE, AFTER_MISSED = ("F6", "F7", "F8"), ("F9",)
+BEFORE, AFTER_MISSED, AFTER_CANCELLED = ("F6", "F7", "F8"), ("F9",), ("F10", "F11")
+# A fact that is no longer so once another is.
+UNDOES = {"released": frozenset({"booked", "link_opened"}), "booked": frozenset({"released"})}
 DAYS = {
     "en": ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"),
     "es": ("lun", "mar", "mié", "jue", "vie", "sáb", "dom"),
@@ -47,27 +49,55 @@ def spoken(visit_at: float, zone: str, language: str) -> dict[str, str]:
 
 
 def told(clinic: Clinic, patient: str, record: Record, happened: Happened, at: float, now: float) -> Turn:
-    """A visit was booked for *at*, moved to it, cancelled or missed: what is planned anew and what is taken back."""
-    standing = happened in ("booked", "moved")
-    facts = record.facts - {"confirmed", "released", "booked"} | ({"booked"} if standing else set())
-    visit_at = at if standing else 0.0 if happened == "cancelled" else record.visit_at
-    again = {*BEFORE, *AFTER_MISSED}
+    """A visit was booked for *at*, moved to it, cancelled or missed: what is planned anew and what is taken back.
+
+    Who loses a visit that was known of is nudged again as after a recommendation, and a person is told. After a
+    patient's own "can't come" both have happened already.
+    """
+    standing, lost = happened in ("booked", "moved"), happened == "cancelled"
+    known = "booked" in record.facts
+    facts = record.facts - {"confirmed", "released", "booked", *({"link_opened"} if lost and known else ())}
+    facts |= {"booked"} if standing else {"released"} & record.facts if lost else set()
+    visit_at = at if standing else 0.0 if lost else record.visit_at
+    dues = _dues(clinic, record, happened, visit_at, now)
+    again = {*BEFORE, *AFTER_MISSED, *dues}
     if standing:
         again |= {name for name, one, _ in _declared(clinic) if "booked" in one.cancel_on or _follows_visit(one)}
     planned = {name: effect for name, effect in record.planned.items() if name not in again}
     dropped = tuple(effect for name, effect in record.planned.items() if name in again)
-    wanted = {*BEFORE, *_moved(clinic, record)} if standing else set(AFTER_MISSED) if happened == "missed" else set()
     later = []
-    for name, one, flow in _declared(clinic):
-        due = due_of(one, visit_at, now) if name in wanted else None
-        if due is not None:
-            body = {"s": record.session.id if record.session else "", "n": name, "f": flow, "d": due}
-            later.append(Later(clinic.new_effect(patient), "follow_up", due, body))
-            planned[name] = later[-1].id
+    for name, (due, flow) in dues.items():
+        body = {"s": record.session.id if record.session else "", "n": name, "f": flow, "d": due}
+        later.append(Later(clinic.new_effect(patient), "follow_up", due, body))
+        planned[name] = later[-1].id
     session = record.session
     heard = Heard("sms", session.language if session else "en", silent=True, session=session)
-    event = {"at": now, "in": "visit", "what": happened, "visit": visit_at}
-    return Turn(record.but(facts=facts, visit_at=visit_at, planned=planned), heard, tuple(later), dropped, event=event)
+    tasks = ("visit_cancelled",) if lost and "released" not in record.facts else ()
+    event = {"at": now, "in": "visit", "what": happened, "visit": visit_at, **({"tasks": list(tasks)} if tasks else {})}
+    # Who books has reacted to what we wrote, as who opens the link has.
+    after = record.but(facts=frozenset(facts), visit_at=visit_at, visit_mark=None, planned=planned,
+                       unanswered=0 if standing else record.unanswered)  # fmt: skip
+    return Turn(after, heard, tuple(later), dropped, tasks, event=event)
+
+
+def _dues(
+    clinic: Clinic, record: Record, happened: Happened, visit_at: float, now: float
+) -> dict[str, tuple[float, str]]:
+    """What is planned anew: name -> (when it is due, the flow that declares it)."""
+    counted = {name for name, one, _ in _declared(clinic) if name in record.planned and _follows_visit(one)}
+    wanted: set[str] = {*BEFORE, *counted} if happened in ("booked", "moved") else set()
+    if happened == "missed":
+        wanted = set(AFTER_MISSED)
+    if happened == "cancelled" and "booked" in record.facts:
+        wanted = {*AFTER_CANCELLED, *(counted - set(BEFORE))}
+    found = {}
+    for name, one, flow in _declared(clinic):
+        # Without a visit the clock counts from the triage again, unless that has run out: then what is planned stays.
+        start = record.started_at if happened == "cancelled" and name in counted else now
+        due = due_of(one, visit_at, start) if name in wanted else None
+        if due is not None and due >= now:
+            found[name] = due, flow
+    return found
 
 
 def _declared(clinic: Clinic) -> list[tuple[str, model.FollowUp, str]]:
@@ -81,8 +111,3 @@ def _declared(clinic: Clinic) -> list[tuple[str, model.FollowUp, str]]:
 
 def _follows_visit(one: model.FollowUp) -> bool:
     return one.clock == "visit" and one.before is None
-
-
-def _moved(clinic: Clinic, record: Record) -> set[str]:
-    """Follow-ups that are planned already and count from the visit."""
-    return {name for name, one, _ in _declared(clinic) if name in record.planned and _follows_visit(one)}

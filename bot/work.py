@@ -13,7 +13,7 @@ from bot.flow.load import base_hash
 from bot.record import Consent, Record
 from bot.tasks import TASKS
 from bot.turn import Clinic, Later
-from bot.visits import due_of, spoken
+from bot.visits import UNDOES, due_of, spoken
 
 KEPT_CONSENTS = 40  # the newest of a record; the log keeps all of them
 
@@ -123,4 +123,5 @@ class Work:
         """The new walk's id was set before the engine ran; nothing else is kept of the old one."""
 
     def _do_record(self, fact: str) -> None:
-        self.record = self.record.but(facts=self.record.facts | {fact})
+        gone = UNDOES.get(fact, frozenset())
+        self.record = self.record.but(facts=(self.record.facts - gone) | {fact})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import itertools
 import json
 import logging
 import os
@@ -109,7 +110,10 @@ def at(days: float) -> tuple[float, str]:
     return seconds, datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def calendly(event: str = "created", uid: str = "A", days: float = 10, **more: Any) -> dict[str, Any]:
+def calendly(
+    event: str = "created", uid: str = "A", days: float = 10, *, told: float = 0, **more: Any
+) -> dict[str, Any]:
+    """*told*: minutes after NOW at which the page says so."""
     payload = {
         "uri": f"https://api.calendly.com/scheduled_events/E/invitees/{uid}", "old_invitee": None, "rescheduled": False,
         "text_reminder_number": "+1 212-555-0188", "questions_and_answers": [], "tracking": {"utm_content": None},
@@ -117,7 +121,7 @@ def calendly(event: str = "created", uid: str = "A", days: float = 10, **more: A
     } | more  # fmt: skip
     if uid_before := payload.pop("before", None):
         payload["old_invitee"] = payload["uri"].rpartition("/")[0] + f"/{uid_before}"
-    return {"event": f"invitee.{event}", "created_at": at(0)[1], "payload": payload}
+    return {"event": f"invitee.{event}", "created_at": at(told / 1440)[1], "payload": payload}
 
 
 def calcom(event: str = "CREATED", uid: Any = "A", days: float = 10, *, age: float = 0, **more: Any) -> dict[str, Any]:
@@ -139,11 +143,12 @@ def fhir(status: str = "booked", days: float = 10, version: str = "1", **more: A
 
 BOOKED = {"calendly": calendly(), "calcom": calcom(), "fhir": fhir()}
 MOVED = {
-    "calendly": calendly(uid="B", days=20, before="A"), "calcom": calcom("RESCHEDULED", "B", 20, rescheduleUid="A"),
+    "calendly": calendly(uid="B", days=20, before="A", told=1),
+    "calcom": calcom("RESCHEDULED", "B", 20, age=-1 / 1440, rescheduleUid="A"),
     "fhir": fhir(days=20, version="2"),
 }  # fmt: skip
 CANCELLED = {
-    "calendly": calendly("canceled", "B", 20), "calcom": calcom("CANCELLED", "B", 20),
+    "calendly": calendly("canceled", "B", 20, told=2), "calcom": calcom("CANCELLED", "B", 20, age=-2 / 1440),
     "fhir": fhir("cancelled", 20, "3"),
 }  # fmt: skip
 each_page = pytest.mark.parametrize("page", list(KEYS))
@@ -166,6 +171,11 @@ def test_a_booking_drops_the_nudges_a_move_moves_the_clock_and_a_cancellation_ta
     assert pages.send(page, CANCELLED[page]) == 200
     assert "booked" not in pages.record.facts
     assert {"F6", "F7", "F8"}.isdisjoint(pages.planned())
+    assert {"F2", "F4", "F5", "F10", "F11"} <= pages.planned()
+    again = {one.name: one for one in pages.app.conversation.upcoming(pages.patient)}
+    assert 0.9 * DAY < (again["F10"].at or 0) - time.time() < 2 * DAY
+    assert 13 * DAY < (again["F4"].at or 0) - time.time() < 15 * DAY  # from the triage again
+    assert [one.kind for one in pages.app.store.tasks()] == ["visit_cancelled"]
     assert [what for what, _ in pages.told()][0::2] == ["booked", "cancelled"]
 
 
@@ -175,7 +185,7 @@ def test_the_same_message_again_counts_once(pages: Pages, page: str) -> None:
     assert pages.told() == [("booked", "")]
 
 
-@pytest.mark.parametrize("page", ["calendly", "calcom"])
+@each_page
 def test_what_comes_after_its_move_or_its_end_changes_nothing(pages: Pages, page: str) -> None:
     pages.send(page, MOVED[page])
     pages.send(page, BOOKED[page])
@@ -183,7 +193,60 @@ def test_what_comes_after_its_move_or_its_end_changes_nothing(pages: Pages, page
     pages.send(page, CANCELLED[page])
     pages.send(page, MOVED[page])
     assert "booked" not in pages.record.facts
-    assert pages.told() == [("moved", ""), ("booked", "over"), ("cancelled", "")]
+    assert [why for _, why in pages.told()] == ["", "over", ""]  # the last is the first again
+
+
+@each_page
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+def test_in_whatever_order_three_words_come_no_visit_stays_that_is_cancelled(
+    pages: Pages, page: str, order: tuple[int, ...]
+) -> None:
+    """Booked, moved, cancelled: no reminder, and the nudges are planned, once each."""
+    words = (BOOKED[page], MOVED[page], CANCELLED[page])
+    for number in (*order, *order):
+        assert pages.send(page, words[number]) == 200
+    assert "booked" not in pages.record.facts
+    assert {"F6", "F7", "F8"}.isdisjoint(pages.planned())
+    assert len({"F1", "F10"} & pages.planned()) == len({"F3", "F11"} & pages.planned()) == 1
+    assert {one.kind for one in pages.app.store.tasks()} == {"visit_cancelled"}
+
+
+@each_page
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+def test_a_visit_moved_twice_is_where_it_was_moved_last(pages: Pages, page: str, order: tuple[int, ...]) -> None:
+    third = {
+        "calendly": calendly(uid="C", days=30, before="B", told=2),
+        "calcom": calcom("RESCHEDULED", "C", 30, age=-2 / 1440, rescheduleUid="B"), "fhir": fhir(days=30, version="3"),
+    }  # fmt: skip
+    words = (BOOKED[page], MOVED[page], third[page])
+    for number in order:
+        assert pages.send(page, words[number]) == 200
+    assert pages.record.visit_at == at(30)[0]
+    assert {"F6", "F7", "F8"} <= pages.planned()
+    assert {"F1", "F3", "F10", "F11"}.isdisjoint(pages.planned())
+
+
+def test_a_cal_com_booking_that_keeps_its_name_is_where_the_newer_word_puts_it(pages: Pages) -> None:
+    pages.send("calcom", calcom("RESCHEDULED", days=30, age=0.001, rescheduleUid="A"))
+    pages.send("calcom", calcom("RESCHEDULED", days=20, age=0.002, rescheduleUid="A"))
+    assert pages.record.visit_at == at(30)[0]
+
+
+def test_a_new_visit_after_a_cancelled_one_takes_the_nudges_back(pages: Pages) -> None:
+    for payload in (BOOKED["calendly"], calendly("canceled")):
+        pages.send("calendly", payload)
+    assert "F10" in pages.planned()
+    pages.send("calendly", calendly(uid="Z", days=5))
+    assert {"F6", "F7", "F8"} <= pages.planned()
+    assert {"F10", "F11"}.isdisjoint(pages.planned())
+
+
+@each_page
+def test_what_a_page_sends_again_a_day_later_counts_and_only_once(pages: Pages, page: str) -> None:
+    """Calendly tries for 24 hours; whether it signs anew for that is not said."""
+    late = json.dumps(calcom(age=0.99) if page == "calcom" else BOOKED[page]).encode()
+    assert [pages.send(page, late, age=23.9 * 3600) for _ in range(2)] == [200, 200]
+    assert pages.told() == [("booked", "")]
 
 
 def test_the_other_half_of_a_calendly_move_cancels_nothing(pages: Pages) -> None:
@@ -259,7 +322,7 @@ def test_of_somebody_unknown_or_erased_nothing_is_kept(pages: Pages, page: str) 
     ("change", "status", "words"),
     [
         ({"key": "some other secret of theirs"}, 403, "not ours"),
-        ({"age": 400}, 403, ""),
+        ({"age": 26 * 3600}, 403, ""),
         ({"age": -400}, 403, ""),
         ({"raw": b"{" * 40_000}, 400, "not JSON"),
         ({"raw": b'{"payload":' + b"[" * 60_000}, 400, "not JSON"),

@@ -267,6 +267,24 @@ def test_only_who_cannot_come_gives_the_visit_up(weeks: Weeks, said: str, releas
     assert ("released" in weeks.record.facts) is released
 
 
+def test_who_gives_a_visit_up_is_nudged_again_and_not_asked_how_it_went(weeks: Weeks) -> None:
+    """3: the link a day later, in a week whether a new one is set up; once the page says it too, nothing more of it."""
+    weeks.say(*TO_PMR, "yes")
+    weeks.until(3.5)
+    weeks.say("better", "no")
+    booked(weeks, 12)
+    weeks.until(10.5)
+    weeks.say("3")
+    weeks.conversation.visit(PHONE, "gone", "cancelled")
+    assert weeks.tasks() == ["visit_change"]
+    assert {"F10", "F11"} <= set(weeks.record.planned)
+    assert ["Do you still need a visit? Book: https://" in text for text in weeks.until(12.5)] == [True]
+    assert not [text for text in weeks.until(14) if "How did your visit go" in text]
+    booked(weeks, 20)
+    assert {"F10", "F11"}.isdisjoint(weeks.record.planned)
+    assert {"F6", "F7", "F8"} <= set(weeks.record.planned)
+
+
 def test_a_booking_moves_the_clock_and_stops_the_nudges(weeks: Weeks) -> None:
     """F1 and F3 go; PEG counts from the visit; a cancelled visit takes its reminders back."""
     weeks.say(*TO_PMR, "yes")
@@ -277,6 +295,8 @@ def test_a_booking_moves_the_clock_and_stops_the_nudges(weeks: Weeks) -> None:
     assert MONDAY + 24 * DAY <= plan["F4"].at < MONDAY + 25 * DAY
     weeks.conversation.visit(PHONE, "gone", "cancelled")
     assert {"F6", "F7", "F8"}.isdisjoint(weeks.record.planned)
+    assert {"F10", "F11"} <= set(weeks.record.planned)
+    assert weeks.tasks() == ["visit_cancelled"]
 
 
 def test_a_missed_visit_gets_a_new_link_once(weeks: Weeks) -> None:

@@ -314,7 +314,7 @@ class FollowUp(Part):
     flow: Name | None = None
     when: GuardField | None = None
     needs: Name = Field("follow_up", description="The consent it needs.")
-    cancel_on: list[Literal["link_opened", "booked", "confirmed", "newer_session"]] = []
+    cancel_on: list[Literal["link_opened", "booked", "confirmed", "released", "newer_session"]] = []
     source: list[str] = []
 
 
