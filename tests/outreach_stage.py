@@ -5,12 +5,13 @@ from __future__ import annotations
 import itertools
 import random
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from bot.carrier import Row
 from bot.catalog import make_clinic
-from bot.consent import hours_for
+from bot.consent import Hours, hours_for
 from bot.conversation import Conversation
 from bot.followups import Office
 from bot.outreach.campaigns import Campaigns, records_of
@@ -69,7 +70,14 @@ class Clinic:
     """*at* is the clock; ``work`` lets a worker do what is due, ``until`` moves the clock through the campaign."""
 
     def __init__(
-        self, store: Store, *, rate: float = 10.0, first_hour: int = 0, approval: int = 10_000, open_tasks: int = 0
+        self,
+        store: Store,
+        *,
+        rate: float = 10.0,
+        first_hour: int = 0,
+        approval: int = 10_000,
+        open_tasks: int = 0,
+        hours: Callable[[str], Hours] = lambda _: hours_for((), ZONE, "09:00", "20:00"),
     ) -> None:
         self.at, ids = NOON, itertools.count()
         self.store, self.line = store, Line()
@@ -85,7 +93,7 @@ class Clinic:
             store,
             store.cipher.patient_id,
             now=lambda: self.at,
-            hours=lambda _: hours_for((), ZONE, "09:00", "20:00"),
+            hours=hours,
             render=lambda heard: (heard.text or "").encode(),
             booking={"pmr": "https://book.example/pmr", "pt": "https://book.example/pt"},
         )

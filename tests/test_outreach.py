@@ -1,4 +1,4 @@
-"""Outreach: a bad file changes nothing, every row has its reason, and a campaign loses nobody and asks nobody twice."""
+"""Outreach: every row has its reason, and a campaign loses nobody and asks nobody twice."""
 
 from __future__ import annotations
 
@@ -12,10 +12,8 @@ import pytest
 from bot.followups import carry_out
 from bot.forget import erase_patient
 from bot.outreach.campaigns import CampaignError
-from bot.outreach.csvout import safe_cell
 from bot.outreach.opening import opening
 from bot.outreach.pacing import Pace, times
-from bot.outreach.sheet import MOST_BYTES, SheetError, read_sheet
 from bot.record import Consent, Record
 from bot.sending import pause as stop_all
 from bot.sending import resume as go_on
@@ -26,45 +24,6 @@ from tests.outreach_stage import HEAD, NOON, OURS, ZONE, Clinic, phone, rows
 @pytest.fixture
 def clinic(store: Store) -> Clinic:
     return Clinic(store)
-
-
-@pytest.mark.parametrize(
-    ("raw", "row", "word"),
-    [
-        (b"", 0, "empty"),
-        (b"phone\n", 0, "nothing below"),
-        (b"name,x\na,b\n", 1, "no column is named phone"),
-        (b"phone,mobile\n1,2\n", 1, "2 columns"),
-        (b"phone,name\n+17135550142,Jos\xe9\n", 2, "UTF-8"),
-        (b"phone,name\n+17135550142,a\n+17135550143,a\0b\n", 3, "NUL"),
-        (b'phone,name\n+17135550142,"open\n+1713', 2, "never closed"),
-        (b'phone,name\n+17135550142,"a"b"\n', 2, "quotes"),
-        (b"phone,name\n+17135550142,a,b\n", 2, "3 values"),
-        (b"phone,name\n=HYPERLINK(1),a\n", 2, "formula"),
-        (b"\xff\xfeab\x00", 0, "UTF-16"),
-    ],
-)  # fmt: skip
-def test_a_bad_file_is_refused_with_the_row(raw: bytes, row: int, word: str) -> None:
-    """Nothing of the file's content is repeated: it may be a patient's."""
-    with pytest.raises(SheetError) as refused:
-        read_sheet(raw)
-    assert (refused.value.faults[0].row, word in str(refused.value)) == (row, True)
-    assert "5550142" not in str(refused.value)
-
-
-def test_a_file_of_200_megabytes_is_refused_unread() -> None:
-    with pytest.raises(SheetError, match="Split it"):
-        read_sheet(bytes(MOST_BYTES + 1))
-
-
-@pytest.mark.parametrize("encoded", ["utf-8", "utf-8-sig", "utf-16"])
-@pytest.mark.parametrize("mark", [",", ";", "\t"])
-def test_what_spreadsheets_save_is_read(encoded: str, mark: str) -> None:
-    raw = f'Teléfono{mark}Name\r\n7135550142{mark}"Ana {mark} María"\r\n\r\n'.encode(encoded)
-    sheet = read_sheet(raw)
-    assert [(number, sheet.cell(cells, "phone"), cells[1]) for number, cells in sheet.rows] == [
-        (2, "7135550142", f"Ana {mark} María")
-    ]
 
 
 def test_every_row_has_its_reason(clinic: Clinic, store: Store) -> None:
@@ -88,12 +47,6 @@ def test_every_row_has_its_reason(clinic: Clinic, store: Store) -> None:
     told = list(csv.reader(io.StringIO("".join(clinic.campaigns.plan_lines(plan)))))
     assert told[7][-2:] == ["refused", "the same number is in an earlier row (row 7)"]
     assert not [cell for line in told for cell in line if cell.lstrip().startswith(("=", "+", "-", "@"))]
-
-
-def test_no_cell_of_a_result_is_a_formula() -> None:
-    for text in ("=1", " =1", "+1", "-1", "@x", "\tx", "\rx"):
-        assert safe_cell(text).startswith("'")
-    assert safe_cell("a=1") == "a=1"
 
 
 def test_a_plan_changes_nothing_and_says_what_the_patient_will_get(clinic: Clinic, store: Store) -> None:

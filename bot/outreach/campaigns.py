@@ -116,10 +116,7 @@ class Campaigns:
         allowed: list[State] = ["entering", "waiting", "running", "paused", "cancelled"]
         self._turn(campaign, allowed, "cancelled", by, "cancelled")
         self.roster.forget_pace(self.sender)
-        for members in self.roster.rows(campaign):
-            states = self.roster.states(campaign, members)
-            waiting = [one for one, state in zip(members, states, strict=True) if state == "queued"]
-            self.roster.cancel(self.roster.effect(campaign, one.patient, one.row) for one in waiting)
+        self.roster.cancel(self.roster.effect(campaign, one.patient, one.row) for one in self._waiting(campaign))
 
     def progress(self, campaign: str) -> Progress:
         """Where it stands; a few short commands, whatever its size. Raises CampaignError when there is none."""
@@ -228,21 +225,26 @@ class Campaigns:
         if kept is None:
             return
         hours = dict(enumerate(self.terms.hours(sample) for sample in kept.body["samples"]))
-        waiting = []
+        effects, zones, segments = [], [], []
+        for one in self._waiting(campaign):
+            effects.append(self.roster.effect(campaign, one.patient, one.row))
+            zones.append(one.zone)
+            segments.append(one.segments)
+        now = ends = self.now()
+        sent = sum(self.roster.counts(campaign).values()) - len(effects)
+
+        def due() -> Iterator[tuple[str, float]]:
+            nonlocal ends
+            for index, ends in times(zones, segments, hours, self.terms.pace, now, sent):
+                yield effects[index], ends
+
+        self.roster.bring_forward(due())
+        self.roster.set_ends(campaign, ends)
+
+    def _waiting(self, campaign: str) -> Iterator[Member]:
         for members in self.roster.rows(campaign):
             states = self.roster.states(campaign, members)
-            waiting += [one for one, state in zip(members, states, strict=True) if state == "queued"]
-        now = ends = self.now()
-        sent = sum(self.roster.counts(campaign).values()) - len(waiting)
-        pace = self.terms.pace
-        due = []
-        for index, at in times(
-            [one.zone for one in waiting], [one.segments for one in waiting], hours, pace, now, sent
-        ):
-            due.append((self.roster.effect(campaign, waiting[index].patient, waiting[index].row), at))
-            ends = at
-        self.roster.bring_forward(due)
-        self.roster.set_ends(campaign, ends)
+            yield from (one for one, state in zip(members, states, strict=True) if state == "queued")
 
 
 def records_of(roster: Roster) -> Callable[[list[str]], dict[str, Record]]:

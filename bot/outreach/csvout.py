@@ -9,12 +9,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from bot.outreach.judge import SAYS
 from bot.outreach.plan import Plan
 
-_RISKY = ("=", "+", "-", "@", "\t", "\r", "\n")
+_RISKY = tuple("=+-@＝＋－＠\t\r\n")  # some spreadsheets take the full-width signs, too
 
 
 def safe_cell(text: str) -> str:
     """*text* so that no spreadsheet runs it as a formula: a quote in front of what could begin one (OWASP's list)."""
-    return "'" + text if text.lstrip(" ").startswith(_RISKY) else text
+    return "'" + text if text.startswith(_RISKY) or text.lstrip().startswith(_RISKY) else text
 
 
 def lines(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:

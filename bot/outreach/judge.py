@@ -6,8 +6,10 @@ what is refused here is never sent, what is accepted here is asked again.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import lru_cache
 from typing import Literal
 from zoneinfo import ZoneInfo
 
@@ -52,6 +54,11 @@ _LANGUAGES = {"": "", "en": "en", "english": "en", "inglés": "en", "ingles": "e
 _NO_PERSON = frozenset({Kind.TOLL_FREE, Kind.PREMIUM_RATE, Kind.SHARED_COST, Kind.PAGER, Kind.UAN, Kind.VOICEMAIL})
 
 
+# As people write numbers of +1: 713 200 0000, (713) 200-0000, +1.713.200.0000. Everything else is parsed the long way.
+_USUAL = re.compile(r"(\+?1[ .-]?)?(?:\(([2-9][0-9]{2})\) ?|([2-9][0-9]{2})[ .-]?)([2-9][0-9]{2})[ .-]?([0-9]{4})")
+_DIVIDED = ("246", "876")  # area codes where exchanges are given out in parts: Barbados, Jamaica
+
+
 @dataclass(frozen=True, slots=True)
 class Number:
     """A phone number that exists: E.164, and whether it is known to be a landline."""
@@ -74,8 +81,28 @@ def number_in(text: str, regions: tuple[str, ...]) -> Number | Why:
     """The number a cell holds; the first of *regions* is where a number without a country code is from."""
     if not text:
         return "no_phone"
+    usual = _USUAL.fullmatch(text)
+    area = usual[2] or usual[3] if usual else _DIVIDED[0]
+    if usual and area not in _DIVIDED and (text[0] == "+" or _in_plan_1(regions[0])):
+        found, last = _of_exchange(f"+1{area}{usual[4]}", regions), usual[5]
+        return Number(f"{found.phone[:8]}{last}", found.landline) if isinstance(found, Number) else found
     if "e+" in text.lower():
         return "damaged_phone"
+    return _parsed(text, regions)
+
+
+@lru_cache(maxsize=16)
+def _in_plan_1(region: str) -> bool:
+    return phonenumbers.country_code_for_region(region) == 1
+
+
+@lru_cache(maxsize=32_768)
+def _of_exchange(exchange: str, regions: tuple[str, ...]) -> Number | Why:
+    """Any number of an exchange (+1 and six digits): the last four decide nothing, as a test reads in the library."""
+    return _parsed(f"{exchange}0000", regions)
+
+
+def _parsed(text: str, regions: tuple[str, ...]) -> Number | Why:
     try:
         parsed = phonenumbers.parse(text, regions[0])
     except phonenumbers.NumberParseException:
@@ -95,6 +122,7 @@ def number_in(text: str, regions: tuple[str, ...]) -> Number | Why:
     return Number(f"+{parsed.country_code}{phonenumbers.national_significant_number(parsed)}", kind == Kind.FIXED_LINE)
 
 
+@lru_cache(maxsize=8192)  # rows say the same things again and again
 def stated_in(
     language: str, consent: str, calls: str, source: str, day: str, now: float, zone: ZoneInfo
 ) -> Stated | Why:

@@ -16,6 +16,7 @@ import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Literal
 
 from bot.outreach import scripts
@@ -24,9 +25,11 @@ from bot.store.store import Store, head_of
 State = Literal["entering", "waiting", "running", "paused", "cancelled"]
 KEEP_SECONDS = 400 * 86_400
 CHUNK = 500
+AT_ONCE = 2_000  # commands in one pipeline
 LIST = "campaigns"
 # A recipient's states. A higher rank is never taken back: what is reported late or twice changes nothing.
 RANK = {"queued": 0, "unknown": 1, "sent": 2, "delivered": 3, "failed": 3, "not_sent": 3, "cancelled": 3}
+Call = tuple[list[str], list[Any]]  # keys and arguments of a script
 _EFFECT = re.compile(r"([0-9a-f]{1,3})-([A-Za-z0-9]{6,20})\.(\d{1,7})(c?)")
 
 
@@ -203,39 +206,42 @@ class Roster:
 
     def bring_forward(self, effects: Iterable[tuple[str, float]]) -> int:
         """New due times for effects that wait; those being sent right now keep theirs. How many were moved."""
-        calls = []
-        for effect, due in effects:
-            tag = self._tag_of(effect)
-            calls.append(([f"{tag}e:{effect}", f"{tag}due"], [effect, due]))
+        calls = (
+            ([f"{(tag := self._tag_of(effect))}e:{effect}", f"{tag}due"], [effect, due]) for effect, due in effects
+        )
         return sum(int(done) for done in self._many(self._due, calls))
 
     def cancel(self, effects: Iterable[str]) -> int:
         """Take back effects that wait. How many were taken back."""
-        calls = []
-        for effect in effects:
-            campaign, row, _ = parts_of(effect) or ("", 0, False)
-            tag = self._tag_of(effect)
-            keys = [f"{tag}e:{effect}", f"{tag}due", f"{tag}cr:{campaign}", f"{tag}cn:{campaign}"]
-            calls.append((keys, [effect, row]))
-        return sum(int(done) for done in self._many(self._cancel, calls))
+        return sum(int(done) for done in self._many(self._cancel, map(self._taken_back, effects)))
 
-    def _many(self, script: Any, calls: list[tuple[list[str], list[Any]]]) -> list[Any]:
-        """One script with many keys: pipelined by bucket, so that it also runs on a cluster. Each call stands alone."""
+    def _taken_back(self, effect: str) -> Call:
+        campaign, row, _ = parts_of(effect) or ("", 0, False)
+        tag = self._tag_of(effect)
+        keys = [f"{tag}e:{effect}", f"{tag}due", f"{tag}cr:{campaign}", f"{tag}cn:{campaign}"]
+        return keys, [effect, row]
+
+    def _many(self, script: Any, calls: Iterable[Call]) -> Iterator[Any]:
+        """One script with many keys, some at a time, and the answers in order. Each call stands alone."""
+        left = iter(calls)
+        while some := list(islice(left, AT_ONCE)):
+            yield from self._together(script, some)
+
+    def _together(self, script: Any, calls: list[Call]) -> list[Any]:
+        """Pipelined by bucket, so that it also runs on a cluster."""
         found: list[Any] = [None] * len(calls)
         by_tag: dict[str, list[int]] = {}
         for at, (keys, _) in enumerate(calls):
             by_tag.setdefault(keys[0].partition("}")[0], []).append(at)
         for places in by_tag.values():
-            for start in range(0, len(places), CHUNK):
-                some = places[start : start + CHUNK]
-                # The first alone, so that a server that has forgotten the script learns it again.
-                found[some[0]] = script(keys=calls[some[0]][0], args=calls[some[0]][1])
-                pipe = self.client.pipeline(transaction=False)
-                for at in some[1:]:
-                    keys, args = calls[at]
-                    pipe.evalsha(script.sha, len(keys), *keys, *args)
-                for at, answer in zip(some[1:], pipe.execute(), strict=True):
-                    found[at] = answer
+            # The first alone, so that a server that has forgotten the script learns it again.
+            found[places[0]] = script(keys=calls[places[0]][0], args=calls[places[0]][1])
+            pipe = self.client.pipeline(transaction=False)
+            for at in places[1:]:
+                keys, args = calls[at]
+                pipe.evalsha(script.sha, len(keys), *keys, *args)
+            for at, answer in zip(places[1:], pipe.execute(), strict=True):
+                found[at] = answer
         return found
 
     def load(self, patients: Sequence[str]) -> dict[str, tuple[bytes, str]]:

@@ -12,6 +12,7 @@ import io
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import zip_longest
 
 MOST_BYTES = 50_000_000  # a hundred thousand rows of a phone, a language and a consent are 6 MB
 MOST_ROWS = 500_000
@@ -72,7 +73,9 @@ def read_sheet(raw: bytes, mapping: Mapping[str, str] | None = None) -> Sheet:
         faults.append(Fault(0, "It is empty; it needs a first row with the names of its columns."))
     if faults and not records:
         raise SheetError(faults)
-    (_, first), body = records[0], records[1:]
+    (number, first), body = records[0], records[1:]
+    if any("\0" in name for name in first):
+        raise SheetError([Fault(number, 'it has a NUL character; save the file as "CSV UTF-8".')])
     headers = tuple(name.strip() for name in first)
     columns = _columns(headers, mapping or {}, faults)
     faults += _shape_faults(len(headers), columns, body)
@@ -96,21 +99,30 @@ def _decoded(raw: bytes) -> str:
             return raw.decode("utf-16")
         except UnicodeDecodeError:
             raise SheetError([Fault(0, 'It begins as UTF-16 but is not; save it as "CSV UTF-8".')]) from None
+    raw = raw.removeprefix(codecs.BOM_UTF8)
     try:
-        return raw.decode("utf-8-sig")
+        return raw.decode()
     except UnicodeDecodeError as error:
-        row = raw.count(b"\n", 0, error.start) + 1
+        row = _row_at_the_end_of(raw[: error.start].decode() + "x")
         says = 'has letters that are not UTF-8; save the file as "CSV UTF-8 (comma delimited)".'
         raise SheetError([Fault(row, says)]) from None
 
 
+def _row_at_the_end_of(text: str) -> int:
+    try:
+        return sum(1 for _ in csv.reader(io.StringIO(text, newline="")))
+    except csv.Error:
+        return text.count("\n") + 1
+
+
 def _records(text: str) -> tuple[list[tuple[int, list[str]]], list[Fault]]:
     """(row number, cells) of every row that is not blank."""
-    head = text.partition("\n")[0]
+    head = next((line for line in io.StringIO(text, newline="") if not line.isspace()), "")
     delimiter = max(",;\t", key=head.count)
     lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     found: list[tuple[int, list[str]]] = []
     faults: list[Fault] = []
+    above: list[str] = []
     number, begins = 0, 1
     while True:
         number, begins = number + 1, lines.line_num + 1
@@ -122,7 +134,9 @@ def _records(text: str) -> tuple[list[tuple[int, list[str]]], list[Fault]]:
             faults.append(Fault(number, _quotes(str(error), begins)))
             return found, faults
         if any(cell and not cell.isspace() for cell in cells):
-            found.append((number, cells))
+            # What is as in the row above is kept once: half the memory of a large file.
+            above = [old if old == new else new for old, new in zip_longest(above, cells)][: len(cells)]
+            found.append((number, above))
         if number > MOST_ROWS + 1:
             return found, [Fault(0, f"It has more than {MOST_ROWS} rows; split it.")]
 
