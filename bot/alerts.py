@@ -36,12 +36,14 @@ class Notice:
     at: float
     link: str
     clinic: str
+    of_patient: bool = True
 
     @property
     def says(self) -> str:
         """One sentence, plain ASCII, for a text or the subject of an e-mail."""
         waits = "" if self.level == "NEW" else f", waiting {self.age / 60:.0f} min"
-        return f"{self.clinic} alert {self.level}{waits}: a patient {TASKS[self.kind].says}"
+        who = "a patient " if self.of_patient else ""
+        return f"{self.clinic} alert {self.level}{waits}: {who}{TASKS[self.kind].says}"
 
 
 class Channel(Protocol):
@@ -78,6 +80,27 @@ def planned(
             yield Effect(new_id(task.patient), "alert", due, json.dumps(told).encode())
 
 
+def raise_for_clinic(
+    store: Store, kind: str, name: str, at: float, channels: tuple[str, ...], *, once_in: int = 0
+) -> bool:
+    """A task that is about the clinic itself, told to staff like a patient's, once for its *name*; False when it was
+    there. *once_in*: seconds in which many of its kind ring once."""
+    task = Task(name, CLINIC, kind, TASKS[kind].urgency, at)
+    return store.raise_task(task, clinic_alerts(store, task, channels), once_in)
+
+
+def clinic_alerts(store: Store, task: Task, channels: tuple[str, ...]) -> list[Effect]:
+    """What tells staff of *task*. Not by text that the carrier refuses our texts: that would be tried for ever."""
+    if task.kind == "configuration":
+        channels = tuple(one for one in channels if not is_text(one))
+    return list(planned([task], channels, None, store.new_effect_id))
+
+
+def is_text(channel: str) -> bool:
+    """Whether a staff channel of this name goes through the carrier."""
+    return channel.startswith((ESCALATION, "text"))
+
+
 def level_of(kind: TaskKind, age: float) -> Level:
     """How loud it is after *age* seconds: from the first repeat on, and from the end of the call-back clock on."""
     if kind.minutes is None or age < kind.minutes * 20:
@@ -111,7 +134,7 @@ class Alerts:
             return "the task is closed", None
         age = max(0.0, now - told["at"])
         # An emergency and the first word of an urgent task do not wait for the morning.
-        waits_for_hours = kind.minutes is None or (kind.urgency > 0 and age >= _pause(kind, 0.0))
+        waits_for_hours = kind.urgency > 1 or (kind.urgency > 0 and age >= _pause(kind, 0.0))
         opens = self._opening(now) if waits_for_hours else now
         if opens > now:
             return "the clinic is closed", opens
@@ -120,6 +143,7 @@ class Alerts:
         notice = Notice(
             f"{effect_id}.{int(age // max(1.0, _pause(kind, 0.0)))}", told["k"], kind.urgency, level_of(kind, age), age,
             told["at"], self.address + ("/" if told["p"] == CLINIC else f"/patients/{told['p']}"), self.clinic,
+            told["p"] != CLINIC,
         )  # fmt: skip
         try:
             channel.tell(notice)
@@ -142,6 +166,7 @@ class Alerts:
         return at
 
     def _not_told(self, channel: str, now: float) -> None:
-        """A task, once a day for each channel: an alert that nobody hears must not be silent as well."""
+        """A task, once a day for each channel, told over the others: an alert that nobody hears must not be silent as
+        well."""
         name = f"alert.{channel.replace(' ', '-')}.{int(now // 86_400)}"
-        self.store.raise_task(Task(name, CLINIC, "alert_failed", TASKS["alert_failed"].urgency, now))
+        raise_for_clinic(self.store, "alert_failed", name, now, tuple(one for one in self.channels if one != channel))

@@ -52,6 +52,9 @@ def _each(ids: tuple[str, ...], settings: Settings, store: Store, act: Callable[
         if effect_id in known:
             note_act(settings, store, f"dead letter {said.removeprefix('is ')}", effect_id)
             act(effect_id)
+            for task in store.tasks():
+                if task.id == f"fault.{effect_id}":
+                    store.close_task(task, "command")
             click.echo(f"{effect_id} {said}.")
         else:
             click.echo(f"{effect_id} is not among those given up; python -m bot dead list shows them.", err=True)

@@ -10,16 +10,20 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import click
 
+from bot.alerts import is_text
 from bot.running import present, running_store
+from bot.sending import stops_in_force
 from bot.settings import Settings
 from bot.store.client import AWAY
 from bot.store.spool import Spool
 from bot.store.store import Store
-from bot.vitals import Vitals, stale_sessions, vitals
+from bot.tasks import TASKS
+from bot.vitals import Vitals, clinic_tasks, stale_sessions, vitals
 
 SKEW_SECONDS = 2.0
 BACKLOG_SECONDS = 120.0
@@ -61,10 +65,16 @@ def doctor() -> None:
 def faults(settings: Settings, store: Store, now: float, wall: float) -> Iterator[Fault]:
     """Everything that the store and this machine tell. *now* is the product's time, *wall* this machine's."""
     yield from _of_the_work(vitals(store, now, wall))
+    yield from _of_the_clinic(store, now)
     if not settings.alert_channels and not settings.sandbox:
         yield _fault(
             "Nobody is told when a patient needs a person now; it only shows in the console: set ALERT_PHONES, "
             "ALERT_EMAIL with SMTP_URL, or ALERT_URL with ALERT_SECRET."
+        )
+    if settings.alert_channels and all(map(is_text, settings.alert_channels)):
+        yield _fault(
+            "Staff hear by text only, so nobody is told when the carrier refuses our texts: set ALERT_EMAIL with SMTP_URL, "
+            "or ALERT_URL with ALERT_SECRET."
         )
     if settings.alert_channels and not settings.console_url and not settings.sandbox:
         yield _fault(
@@ -127,6 +137,16 @@ def _of_the_work(found: Vitals) -> Iterator[Fault]:
         yield _fault(
             "{n} effects were given up: python -m bot dead list says why, dead retry ID tries again.", n=found.dead
         )
+
+
+def _of_the_clinic(store: Store, now: float) -> Iterator[Fault]:
+    for stop in stops_in_force(store, now):
+        yield _fault(
+            "Sending is stopped since {at} UTC: python -m bot sending status says why, and python -m bot sending resume "
+            "lets it go on.",
+            at=datetime.fromtimestamp(stop.since, UTC).strftime("%Y-%m-%d %H:%M"),
+        )
+    yield from (Fault(TASKS[kind].says) for kind in clinic_tasks(store))
 
 
 def _of_the_server(store: Store) -> Iterator[Fault]:

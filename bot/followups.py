@@ -166,7 +166,7 @@ def _looked_up(office: Office, claim: Claim, begun: Begun, patient: str, out: Ou
 
 def _send(office: Office, claim: Claim, kind: str, told: dict[str, Any], out: Outgoing, cost: int) -> Result:
     patient = str(told["p"])
-    tries = office.sends.mark(claim, patient, office.now())
+    tries = office.sends.mark(claim, patient, office.now(), kind, told)
     if not tries:
         return Result("lost", "claimed anew or cancelled")
     # Asked last, at every attempt: a claim or a STOP may have come since it was decided.

@@ -21,7 +21,8 @@ from bot.sending import Cause, stops_in_force
 from bot.settings import Settings
 from bot.store.client import AWAY
 from bot.store.store import Store
-from bot.vitals import vitals
+from bot.tasks import CLINICS
+from bot.vitals import clinic_tasks, vitals
 
 
 class MetricsError(Exception):
@@ -64,6 +65,11 @@ class Figures(Collector):
         for cause in get_args(Cause):
             stopped.add_metric([cause], float(cause in stops))
         yield stopped
+        open_tasks = GaugeMetricFamily("triage_clinic_tasks", "Open tasks about the clinic itself", labels=["kind"])
+        found = clinic_tasks(self.store)
+        for kind in CLINICS:
+            open_tasks.add_metric([kind], float(found[kind]))
+        yield open_tasks
 
 
 def _gauge(name: str, meaning: str, value: float) -> Metric:

@@ -12,6 +12,7 @@ from bot.codes import LANDLINE, UNREGISTERED
 from bot.conversation import Conversation
 from bot.outreach.roster import Roster
 from bot.sending import Gate
+from bot.store.sends import Sends
 from bot.store.store import Store
 
 OPTED_OUT = 21610
@@ -24,7 +25,7 @@ class Reports:
 
     def __init__(self, store: Store, conversation: Conversation, now: Callable[[], float]) -> None:
         self.store, self.conversation, self.now = store, conversation, now
-        self.roster = Roster(store)
+        self.roster, self.sends = Roster(store), Sends(store)
 
     def delivered(self, sid: str, status: str, error_code: int | None, effect_id: str | None) -> None:
         """A text's new state. *effect_id* is ours and came back in the signed address; None: a reply in a webhook."""
@@ -44,16 +45,19 @@ class Reports:
             self.roster.move(effect_id, state, str(error_code) if error_code else "")
 
     def _broken(self, effect_id: str, error_code: int | None) -> None:
-        patient = self.store.sender(effect_id)
-        if patient is None:
+        sent = self.sends.what(effect_id)
+        if sent is None:
             return
         opted_out = error_code == OPTED_OUT
         facts = frozenset({"landline"}) if error_code in LANDLINE else frozenset()
         tasks = () if opted_out else ("landline",) if facts else ("undelivered",)
         if error_code in UNREGISTERED:
-            Gate(self.store, self.now, limit=0, zone=ZoneInfo("UTC")).refused(error_code)
+            channels = self.conversation.clinic.alerts
+            Gate(self.store, self.now, limit=0, zone=ZoneInfo("UTC"), channels=channels).refused(error_code)
         why = f"carrier code {error_code or 0}"
-        self.conversation.note(patient, f"report:{effect_id}", tasks=tasks, opted_out=opted_out, facts=facts, why=why)
+        self.conversation.note(
+            sent.patient, f"report:{effect_id}", tasks=tasks, opted_out=opted_out, facts=facts, why=why
+        )
 
     def call_status(
         self, sid: str, status: str, *, sequence: int | None, answered_by: str | None, effect_id: str | None
@@ -65,6 +69,6 @@ class Reports:
             self.store.set_status(effect_id, "accepted", None, self.now(), sid)
         if status not in ENDED or effect_id is None:
             return
-        patient = self.store.sender(effect_id)
-        if patient is not None:
-            self.conversation.call_over(patient, effect_id, status, answered_by)
+        sent = self.sends.what(effect_id)
+        if sent is not None:
+            self.conversation.call_over(sent.patient, effect_id, status, answered_by)

@@ -18,6 +18,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 from zoneinfo import ZoneInfo
 
+from bot.alerts import clinic_alerts
 from bot.store.model import CLINIC, Task
 from bot.store.store import Store
 from bot.store.switch import Kept, Switch
@@ -95,10 +96,13 @@ def _midnight(now: float, zone: ZoneInfo) -> float:
 
 
 class Gate:
-    """The worker's side. *limit* is what one clinic day may cost, in millionths; 0: no limit."""
+    """The worker's side. *limit* is what one clinic day may cost, in millionths; 0: no limit. *channels*: names of the
+    staff channels that hear of a stop."""
 
-    def __init__(self, store: Store, now: Callable[[], float], *, limit: int, zone: ZoneInfo) -> None:
-        self.store, self.now, self.limit, self.zone = store, now, limit, zone
+    def __init__(
+        self, store: Store, now: Callable[[], float], *, limit: int, zone: ZoneInfo, channels: tuple[str, ...] = ()
+    ) -> None:
+        self.store, self.now, self.limit, self.zone, self.channels = store, now, limit, zone, channels
         self.switch = Switch(store)
 
     def stopped(self) -> Stop | None:
@@ -142,4 +146,5 @@ class Gate:
                 self.switch.renew(Kept(cause, kept.since, until, why, kept.by))
             elif kept.cause == cause and kept.until is not None and kept.until <= now:
                 _lift(self.switch, kept, "it ended by itself")
-        self.switch.stop(fresh, _task(fresh))
+        task = _task(fresh)
+        self.switch.stop(fresh, task, clinic_alerts(self.store, task, self.channels))

@@ -26,7 +26,7 @@ TASKS: dict[str, TaskKind] = {
     "ambiguous_send": TaskKind(3, None, "a text may or may not have been sent: check before sending again"),
     "undelivered": TaskKind(3, None, "a text could not be delivered"),
     "landline": TaskKind(3, None, "has a landline, which takes no texts: call"),
-    "fault": TaskKind(3, None, "something planned could not be done: see python -m bot dead list"),
+    "fault": TaskKind(2, 240, "something planned could not be done: see python -m bot dead list"),
     "voicemail": TaskKind(2, None, "left a recorded message"),
     "not_reached": TaskKind(3, None, "could not be reached by phone and cannot be texted"),
     "new_signs": TaskKind(
@@ -49,11 +49,14 @@ TASKS: dict[str, TaskKind] = {
     "abroad": TaskKind(3, None, "wrote from a number of a country that is not texted; no text may answer"),
     "flood": TaskKind(1, 60, "wrote so often, or at the same time as so many, that texts were not read: look"),
     "alert_failed": TaskKind(
-        2, None, "an alert could not be told over a staff channel: check the ALERT_ and SMTP_URL settings"
+        2, 240, "an alert could not be told over a staff channel: check the ALERT_ and SMTP_URL settings"
     ),
     "wrote_after_stop": TaskKind(4, None, "wrote after STOP; no text may answer"),
     "configuration": TaskKind(1, 60, "sending is stopped: the carrier refused our credentials or set-up"),
-    "carrier_away": TaskKind(2, None, "sending waits: the carrier fails again and again"),
+    "carrier_away": TaskKind(1, 60, "sending waits: the carrier fails again and again"),
     "spending": TaskKind(1, 60, "sending is stopped: today's spending limit is reached"),
-    "unread_input": TaskKind(2, None, "what a patient sent during an outage cannot be read: look at DATA_DIR/spool"),
+    "unread_input": TaskKind(1, 60, "what a patient sent during an outage cannot be read: look at DATA_DIR/spool"),
 }
+
+# About the clinic itself and no patient; told to staff like a patient's (bot/alerts.py).
+CLINICS = ("configuration", "carrier_away", "spending", "fault", "unread_input", "alert_failed")

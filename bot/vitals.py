@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
 from bot.record import from_bytes
+from bot.store.model import CLINIC
 from bot.store.signs import last_sweep
 from bot.store.store import Store
 
@@ -42,6 +44,11 @@ def vitals(store: Store, now: float, wall: float) -> Vitals:
         None if swept is None else max(0.0, wall - swept),
         _server_time(store) - wall,
     )
+
+
+def clinic_tasks(store: Store) -> Counter[str]:
+    """How many open tasks there are about the clinic itself, by kind."""
+    return Counter(task.kind for task in store.tasks() if task.patient == CLINIC)
 
 
 def stale_sessions(store: Store, now: float) -> list[str]:

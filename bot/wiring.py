@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 import phonenumbers
 from flask import Flask
 
-from bot.alerts import Alerts
+from bot.alerts import Alerts, raise_for_clinic
 from bot.booked import keep
 from bot.catalog import load_flows, load_words, program_hash, reader, word_files
 from bot.conversation import Conversation
@@ -34,13 +34,11 @@ from bot.settings import Settings
 from bot.store.audit import Audit, Entry
 from bot.store.client import AWAY
 from bot.store.embedded import EmbeddedServer
-from bot.store.model import CLINIC, Task
 from bot.store.published import Published
 from bot.store.sends import Sends
 from bot.store.signs import begun_with
 from bot.store.spool import Spool
 from bot.store.store import Store, open_store
-from bot.tasks import TASKS
 from bot.versions import Versions
 from bot.vitals import vitals
 from bot.web import create_app
@@ -69,7 +67,13 @@ class App:
         from bot.staff_channels import open_channels
 
         settings, store, now = self.settings, self.store, self.now
-        gate = Gate(store, now, limit=_millionths(settings.daily_spend_limit), zone=ZoneInfo(settings.clinic_timezone))
+        gate = Gate(
+            store,
+            now,
+            limit=_millionths(settings.daily_spend_limit),
+            zone=ZoneInfo(settings.clinic_timezone),
+            channels=settings.alert_channels,
+        )
         carrier, segment = carrier_of(settings), _millionths(settings.price_per_segment)
         channels = open_channels(settings, carrier, gate, segment)
         return Office(
@@ -287,8 +291,8 @@ def make_shelter(app: App) -> Shelter:
     answers = Answers(app.settings)
 
     def unread(name: str) -> None:
-        kind = "unread_input"
-        app.store.raise_task(Task(f"unread.{name}", CLINIC, kind, TASKS[kind].urgency, app.now()))
+        channels = app.settings.alert_channels
+        raise_for_clinic(app.store, "unread_input", f"unread.{name}", app.now(), channels, once_in=3600)
 
     return Shelter(app.conversation, reports, spool, answers, well=app.store.well, now=app.now, unread=unread)
 

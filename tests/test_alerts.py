@@ -17,8 +17,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from bot.alerts import raise_for_clinic
 from bot.followups import Office, carry_out
-from bot.sending import pause
+from bot.sending import pause, resume
 from bot.settings import Settings, SettingsError
 from bot.store.store import Store
 from bot.tasks import TASKS
@@ -95,6 +96,11 @@ class Staff:
 
     def texts(self, phone: str) -> list[str]:
         return [one.body for one in self.stage.sandbox.messages.values() if one.to == phone]
+
+    def told(self, kind: str) -> list[str]:
+        """How loud the webhook was told of each task of *kind*."""
+        posts = [json.loads(body) for _, body in self.hook.posts]
+        return [one["level"] for one in posts if one["kind"] == kind]
 
     def close(self) -> None:
         for task in self.store.tasks():
@@ -231,7 +237,9 @@ def test_a_stop_of_patients_texts_holds_no_alert_and_refused_credentials_hold_on
     assert len(staff.texts(NURSE)) == 1
     staff.office.gate.refused(20003)
     staff.work(6)
-    assert (len(staff.texts(NURSE)), len(staff.mail.mails), len(staff.hook.posts)) == (1, 2, 2)
+    assert len(staff.texts(NURSE)) == 1
+    assert staff.told("emergency") == ["new", "unanswered"]
+    assert [sum("emergency sign" in mail for mail in staff.mail.mails), staff.told("configuration")] == [2, ["new"]]
     assert "alert_failed" in [task.kind for task in staff.store.tasks()]
 
 
@@ -240,11 +248,56 @@ def test_a_channel_that_fails_is_tried_again_within_two_minutes_and_holds_up_no_
     staff.hook.status = 500
     staff.says()
     staff.work()
-    assert (len(staff.texts(NURSE)), len(staff.mail.mails), len(staff.hook.posts)) == (1, 1, 1)
+    assert [sum("emergency" in one for one in told) for told in (staff.texts(NURSE), staff.mail.mails)] == [1, 1]
+    assert staff.told("emergency") == ["new"]
     staff.hook.status = 204
     staff.work(1.6)
-    assert (len(staff.texts(NURSE)), len(staff.mail.mails), len(staff.hook.posts)) == (1, 1, 2)
+    assert staff.told("emergency") == ["new", "new"]
     assert [task.kind for task in staff.store.tasks()].count("alert_failed") == 1
+    assert staff.told("alert_failed") == [], "the others hear that this channel failed, it does not"
+    assert [["emergency" in said, "staff channel" in said] for said in staff.texts(NURSE)] == [[1, 0], [0, 1]]
+
+
+def test_refused_credentials_are_told_once_by_every_way_but_the_one_that_is_refused(staff: Staff) -> None:
+    """About no patient; louder while nobody resumes; the carrier is not asked again and again; ends with the stop."""
+    staff.says("hi")
+    for _ in range(3):
+        staff.office.gate.refused(20003)
+    staff.work()
+    ((_, body),) = staff.hook.posts
+    told = json.loads(body)
+    assert told["says"] == ("CLS Health alert NEW: sending is stopped: the carrier refused our credentials or set-up")
+    assert told["link"] == "https://console.example/"
+    staff.work(21)
+    staff.work(50)
+    assert staff.told("configuration") == ["new", "unanswered", "late"]
+    assert (len(staff.mail.mails), staff.texts(NURSE), staff.texts(CHIEF)) == (3, [], [])
+    resume(staff.store, "nurse", staff.stage.clock(), CHICAGO)
+    staff.work(120)
+    assert len(staff.hook.posts) == 3
+
+
+def test_a_flood_of_faults_rings_once_in_an_hour_and_each_is_a_task(staff: Staff) -> None:
+    """One fault of ours can bury ten thousand effects; two tasks are two, one alert is enough to look."""
+    names = tuple(staff.office.alerts.channels) if staff.office.alerts else ()
+    for name in ("fault.1", "fault.1", "fault.2"):
+        raise_for_clinic(staff.store, "fault", name, staff.stage.clock(), names, once_in=3600)
+    staff.work()
+    assert [task.kind for task in staff.store.tasks()] == ["fault", "fault"]
+    assert staff.told("fault") == ["new"]
+    assert len(staff.texts(NURSE)) == 1
+
+
+@pytest.mark.parametrize("staff", [22], indirect=True)
+def test_a_stop_rings_at_night_and_a_fault_waits_for_the_morning(staff: Staff) -> None:
+    """Nobody is woken for what can wait; who is on call decides about sending that has stopped."""
+    names = tuple(staff.office.alerts.channels) if staff.office.alerts else ()
+    raise_for_clinic(staff.store, "fault", "fault.1", staff.stage.clock(), names)
+    staff.office.gate.refused(20003)
+    staff.work()
+    assert (staff.told("fault"), staff.told("configuration")) == ([], ["new"])
+    staff.work(11 * 60)
+    assert staff.told("fault") == ["unanswered"] or staff.told("fault") == ["late"]
 
 
 @pytest.mark.parametrize("staff", [22], indirect=True)

@@ -7,6 +7,7 @@ import pytest
 from bot.carrier import BUSY, CONFIGURATION, OPTED_OUT
 from bot.codes import CODES, LANDLINE, NO_CODE, OTHER, UNREGISTERED, in_words, reason_in_words
 from bot.reports import Reports
+from bot.store.sends import Sends, Sent
 from bot.store.store import Store
 from tests.test_console import Place
 
@@ -41,7 +42,7 @@ def test_the_task_of_a_text_that_did_not_arrive_says_why_and_what_to_do(
     """On the conversation page, beside the task and in the story."""
     place.says("hi")
     effect = store.new_effect_id(place.patient)
-    store.keep_sender(effect, place.patient)
+    Sends(store).keep(effect, Sent(place.patient, "text", {}))
     Reports(store, place.conversation, lambda: place.at).delivered("SM" + "1" * 32, "undelivered", 30006, effect)
     client = place.browser(place.person("nurse", "Ana"))
     client.set_cookie("console-language", language)

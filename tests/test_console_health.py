@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.alerts import raise_for_clinic
 from bot.console.health import _mark
 from bot.doctor import faults
 from bot.proved import FILE, _version
@@ -40,6 +41,26 @@ def test_health_names_what_the_doctor_finds_in_both_languages(place: Place) -> N
         assert one.replace("'", "&#39;") not in other
     assert "Ningún proceso de trabajo ha buscado trabajo nunca" in other
     assert "/health/pause" not in english, "a viewer has no switch"
+
+
+def test_a_task_about_the_clinic_itself_is_closed_by_a_nurse_and_a_stop_only_by_resuming(place: Place) -> None:
+    """Its alert would ring for ever else. A viewer may not, and the trail says who did."""
+    store = place.desk.store
+    raise_for_clinic(store, "fault", "fault.x", place.at, ())
+    Gate(store, lambda: place.at, limit=0, zone=place.desk.zone).refused(20003)
+    stop = next(task for task in store.tasks() if task.kind == "configuration")
+    viewer, nurse = place.browser(place.person("viewer", "Vic")), place.browser(place.person("nurse", "Ben"))
+    page = nurse.get("/").text
+    assert 'action="/tasks/fault.x/close"' in page
+    assert f"/tasks/{stop.id}/close" not in page
+    assert 'href="/health"' in page
+    assert "/tasks/" not in viewer.get("/").text
+    data = {"csrf": token_of(viewer)}
+    assert viewer.post("/tasks/fault.x/close", data=data, headers=SAME).status_code == 403
+    for name in ("fault.x", "fault.x", stop.id, "nothing"):
+        data = {"csrf": token_of(nurse)}
+        assert nurse.post(f"/tasks/{name}/close", data=data, headers=SAME).status_code == 303
+    assert [task.kind for task in store.tasks()] == ["configuration"]
 
 
 def test_a_manager_stops_sending_for_a_reason_and_lets_it_go_on(place: Place) -> None:

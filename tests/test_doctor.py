@@ -10,11 +10,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from urllib.request import urlopen
+from zoneinfo import ZoneInfo
 
 import pytest
 
+from bot.alerts import raise_for_clinic
 from bot.doctor import carrier_faults, faults
 from bot.record import Record, from_bytes, to_bytes
+from bot.sending import Gate, resume
 from bot.settings import Settings
 from bot.store import Effect
 from bot.store.embedded import EmbeddedServer
@@ -54,6 +57,20 @@ def test_a_deployment_without_workers_and_with_an_unsafe_server_is_told_what_to_
     assert "opens on this machine only: set CONSOLE_URL" in told(heard, store)
     reachable = heard.model_copy(update={"console_url": "https://console.example"})
     assert "CONSOLE_URL" not in told(reachable, store)
+
+
+def test_stops_and_tasks_about_the_clinic_itself_are_named_with_what_to_do(clinic: Settings, store: Store) -> None:
+    """And that refused credentials reach nobody when staff only hear by text."""
+    gate = Gate(store, lambda: NOW, limit=0, zone=ZoneInfo("UTC"))
+    gate.refused(20003)
+    raise_for_clinic(store, "fault", "fault.1", NOW, ())
+    said = told(clinic.model_copy(update={"alert_phones": ("+17135550171",)}), store)
+    assert "Sending is stopped since 2026-05-28 20:26 UTC: python -m bot sending status says why" in said
+    assert "sending is stopped: the carrier refused our credentials or set-up" in said
+    assert "something planned could not be done: see python -m bot dead list" in said
+    assert "Staff hear by text only" in said
+    resume(store, "nurse", NOW, ZoneInfo("UTC"))
+    assert "ending is stopped" not in told(clinic, store)
 
 
 def test_work_that_is_stuck_given_up_or_spooled_is_named(clinic: Settings, store: Store) -> None:

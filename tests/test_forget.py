@@ -26,6 +26,7 @@ from bot.store.cipher import Cipher
 from bot.store.client import connect
 from bot.store.embedded import EmbeddedServer
 from bot.store.erase import left
+from bot.store.sends import Sends, Sent
 from bot.store.spool import Spool
 from bot.store.store import Store
 from bot.store.walk import walk as walk_store
@@ -54,7 +55,7 @@ def test_everything_that_names_the_patient_is_gone_and_others_are_untouched(
     other = {value for value in walk_store(store.client, cipher) if cipher.patient_id("+17135550177") in value.key}
     patient = cipher.patient_id(PHONE)
     conversation.note(patient, "n", tasks=("person",))
-    store.keep_sender("0-e", patient)
+    Sends(store).keep("0-e", Sent(patient, "text", {}))
     store.set_status("0-e", "sent", 0, 1.0, "SM1")
     client: Any = store.client
     client.hset("{outreach}rows", "7", cipher.seal("{outreach}rows", json.dumps({"to": PHONE}).encode()))

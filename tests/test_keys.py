@@ -18,6 +18,7 @@ from bot.store.audit import Audit, Entry
 from bot.store.cipher import Cipher
 from bot.store.identity import KEY, IdentityError
 from bot.store.model import CLINIC
+from bot.store.sends import Sends, Sent
 from bot.store.spool import Spool
 from bot.store.store import Store
 from bot.store.switch import Kept, Switch
@@ -50,7 +51,7 @@ def one_of_each(client: Redis) -> str:
             links=[LinkToken(f"{token}{number}", patient, "pt", 1.0)],
             now=1.0,
         )
-    store.keep_sender(effect, patient)
+    Sends(store).keep(effect, Sent(patient, "text", {}))
     person = json.dumps(asdict(Person("p1", "Ana", "nurse", "hash", "secret"))).encode()
     store.client.hset(STAFF, "p1", store.cipher.seal(STAFF, person))
     Switch(store).stop(Kept("staff", 1.0, None, "words", "ana"), Task("c.1.stopped", CLINIC, "configuration", 1, 1.0))

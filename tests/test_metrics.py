@@ -18,6 +18,7 @@ from bot.sending import pause
 from bot.settings import Settings
 from bot.store import Effect, Task
 from bot.store.client import connect
+from bot.store.model import CLINIC
 from bot.store.signs import note_sweep
 from bot.store.store import Store
 from bot.wiring import put_together
@@ -70,11 +71,13 @@ def test_a_scrape_tells_what_the_store_holds_at_that_moment(clinic: Settings, st
         store.commit("p", "k", "0|", record=to_bytes(Record("")), answer=b"a", effects=effects, now=NOW)
         store.bury(given_up, "carrier permanent", NOW)
         store.raise_task(Task("t", "p", "flood", 1, NOW))
+        store.raise_task(Task("f", CLINIC, "fault", 2, NOW))
         pause(store, "a wrong campaign", "nurse", NOW)
         note_sweep(store, time.time() - 30)
         now = figures(scrape(clinic))
     assert (now["triage_oldest_overdue_seconds"], now["triage_overdue_effects"]) == (600, 1)
-    assert (now["triage_given_up_effects"], now["triage_open_tasks"]) == (1, 1)
+    assert (now["triage_given_up_effects"], now["triage_open_tasks"]) == (1, 2)
+    assert (now["triage_clinic_tasks fault"], now["triage_clinic_tasks configuration"]) == (1, 0)
     assert 30 <= now["triage_last_relay_age_seconds"] < 40
     assert (now["triage_sending_stopped staff"], now["triage_sending_stopped carrier"]) == (1, 0)
 

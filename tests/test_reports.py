@@ -9,6 +9,7 @@ import pytest
 from bot.consent import hours_for, may_answer_silence, may_follow_up
 from bot.record import Consent, Record
 from bot.reports import Reports
+from bot.store.sends import Sends, Sent
 from bot.store.store import Store
 
 
@@ -30,7 +31,7 @@ def test_a_late_opt_out_whose_note_failed_counts_when_the_report_comes_again(sto
     notes = Notes()
     reports = Reports(store, notes, lambda: 100.0)  # type: ignore[arg-type]
     effect = store.new_effect_id("patient-one")
-    store.keep_sender(effect, "patient-one")
+    Sends(store).keep(effect, Sent("patient-one", "text", {}))
     notes.broken = True
     with pytest.raises(ConnectionError):
         reports.delivered("SM" + "1" * 32, "undelivered", 21610, effect)

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 import structlog
 
+from bot.alerts import raise_for_clinic
 from bot.followups import Office, Result, carry_out
 from bot.store.cipher import UnreadableError
-from bot.store.model import CLINIC, Begun, Claim, Task
+from bot.store.model import Begun, Claim
 from bot.store.store import Store
-from bot.tasks import TASKS
 
 log = structlog.get_logger("worker")
 BATCH = 20
@@ -62,7 +62,8 @@ class Executor:
     def _fault(self, claim: Claim, kind: str, error: str) -> Result:
         """A fault of ours would fail the same way for ever: a human looks, the others go on."""
         log.error("effect_failed", effect=claim.id, kind=kind, error=error)
-        self.store.raise_task(Task(f"fault.{claim.id}", CLINIC, "fault", TASKS["fault"].urgency, self.now()))
+        channels = tuple(self.office.alerts.channels) if self.office.alerts else ()
+        raise_for_clinic(self.store, "fault", f"fault.{claim.id}", self.now(), channels, once_in=3600)
         return Result("buried", f"fault: {error}")
 
     def _settle(self, claim: Claim, result: Result) -> None:

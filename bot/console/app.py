@@ -104,7 +104,7 @@ def _answer(route: Route, visit: Visit, parts: dict[str, str]) -> Response:
         return visit.page("refused.html", 403, why=visit.say("Your role may not do this. Ask an administrator."))
     if route.method == "POST" and not _token_is_right(visit):
         return kept.press_again(visit)
-    about = parts.get("patient") or parts.get("name") or ""
+    about = parts.get("patient") or parts.get("name") or parts.get("task") or ""
     renewed = visit.request.method == "GET" and "X-Poll" in visit.request.headers
     if route.action and not (desk.sessions.saw(visit.who.id, about) and renewed):
         visit.audit(route.action, about)

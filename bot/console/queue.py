@@ -51,7 +51,8 @@ def _row(visit: Visit, task: Task, owner: str | None, names: dict[str, str]) -> 
     kind = TASKS[task.kind]
     return {
         "id": task.patient,
-        "href": "" if task.patient == CLINIC else f"/patients/{task.patient}",
+        "href": _where(task),
+        "done": f"/tasks/{task.id}/close" if task.patient == CLINIC and not task.id.startswith("sending.") else "",
         "task": task.id,
         "urgency": task.urgency,
         "kind": task.kind,
@@ -62,6 +63,20 @@ def _row(visit: Visit, task: Task, owner: str | None, names: dict[str, str]) -> 
         "owned": bool(owner),
         "owner": names.get(owner or "", owner or ""),
     }
+
+
+def close(visit: Visit, task: str) -> Response:
+    """A task about the clinic itself is done. One that stops sending ends by letting sending go on."""
+    for one in visit.desk.store.tasks():
+        if one.id == task and one.patient == CLINIC and not task.startswith("sending."):
+            visit.desk.store.close_task(one, visit.who.id)
+    return visit.go("/")
+
+
+def _where(task: Task) -> str:
+    if task.patient != CLINIC:
+        return f"/patients/{task.patient}"
+    return "/health" if task.id.startswith("sending.") else ""
 
 
 def against(visit: Visit, task: Task) -> str:

@@ -66,6 +66,7 @@ ROUTES = (
     Route("/patients/<patient>/note", "POST", "nurse", patient.note, "note"),
     Route("/patients/<patient>/release", "POST", "nurse", patient.release, "hand back"),
     Route("/patients/<patient>/tasks/<task>/close", "POST", "nurse", patient.close, "close task"),
+    Route("/tasks/<task>/close", "POST", "nurse", queue.close, "close task"),
     # -- how it runs --
     Route("/health", "GET", "viewer", health.page, nav=sentence("Health")),
     Route("/health/pause", "POST", "manager", health.pause_sending, "pause sending"),

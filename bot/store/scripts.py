@@ -101,10 +101,21 @@ redis.call('SET', KEYS[1], ARGV[3], 'EX', ARGV[4]); redis.call('ZREM', KEYS[2], 
 return 1
 """
 
-RAISE = """
-if redis.call('SETNX', KEYS[2], ARGV[2]) == 0 then return 0 end
-return redis.call('ZADD', KEYS[1], ARGV[3], ARGV[1])
+# A task and what tells staff of it are one step. KEYS: tasks, its own, due, when its kind rang. *at*: where these begin
+# in ARGV: tag, id, sealed, score, seconds in which its kind rings once (0: each rings), then id, time, sealed of each alert.
+TASK = """
+local function raise(tasks, task, due, rung, at)
+  if redis.call('SETNX', task, ARGV[at + 2]) == 0 then return 0 end
+  redis.call('ZADD', tasks, ARGV[at + 3], ARGV[at + 1])
+  if ARGV[at + 4] ~= '0' and not redis.call('SET', rung, 1, 'NX', 'EX', ARGV[at + 4]) then return 1 end
+  for n = at + 5, #ARGV, 3 do
+    redis.call('HSET', ARGV[at] .. 'e:' .. ARGV[n], 'k', 'alert', 'd', ARGV[n + 2])
+    redis.call('ZADD', due, ARGV[n + 1], ARGV[n])
+  end
+  return 1
+end
 """
+RAISE = TASK + "return raise(KEYS[1], KEYS[2], KEYS[3], KEYS[4], 1)"
 
 STATUS = """
 if ARGV[7] ~= '' then redis.call('SET', KEYS[2], ARGV[7], 'EX', ARGV[6]) end

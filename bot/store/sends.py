@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from bot.store.model import Claim, Delivery
 from bot.store.store import STATUS_SECONDS, Store
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """Something that was handed to the carrier: whose it is, the effect's kind and what of its body is kept (never the
+    words: they are the stored answer of ``fx:<effect>``, for two days)."""
+
+    patient: str
+    kind: str
+    told: Mapping[str, Any]
 
 
 class Sends:
@@ -14,13 +28,34 @@ class Sends:
     def __init__(self, store: Store) -> None:
         self.store = store
 
-    def mark(self, claim: Claim, patient: str, now: float) -> int:
+    def mark(
+        self, claim: Claim, patient: str, now: float, kind: str = "", told: Mapping[str, Any] = MappingProxyType({})
+    ) -> int:
         """From here on it may have been sent. How often it was marked; 0: somebody else has claimed it, or it was
-        cancelled, so it must not be sent."""
+        cancelled, so it must not be sent. *kind* and *told*: of the effect, for a report that comes late."""
         store, tag = self.store, self.store.tag_of(claim.id)
-        sealed = store.cipher.seal(f"{tag}o:{claim.id}", patient.encode())
-        args = [claim.attempt, now, sealed, STATUS_SECONDS]
+        args = [claim.attempt, now, self._sealed(claim.id, Sent(patient, kind, told)), STATUS_SECONDS]
         return int(store.mark_sent(keys=[f"{tag}e:{claim.id}", f"{tag}o:{claim.id}"], args=args))
+
+    def keep(self, effect_id: str, what: Sent) -> None:
+        """Remember what *effect_id* sent without a claim, as mark does."""
+        key = f"{self.store.tag_of(effect_id)}o:{effect_id}"
+        self.store.client.set(key, self._sealed(effect_id, what), ex=STATUS_SECONDS)
+
+    def what(self, effect_id: str) -> Sent | None:
+        """What mark kept; None when nothing is known under this id."""
+        key = f"{self.store.tag_of(effect_id)}o:{effect_id}"
+        found: Any = self.store.client.get(key)
+        if not found:
+            return None
+        plain = self.store.cipher.open(key, found).decode()
+        # Until 2026-11 the patient's id stood here alone.
+        return Sent(*json.loads(plain)) if plain.startswith("[") else Sent(plain, "", {})
+
+    def _sealed(self, effect_id: str, what: Sent) -> bytes:
+        kept = {name: value for name, value in what.told.items() if name not in ("p", "body")}
+        plain = json.dumps([what.patient, what.kind, kept]).encode()
+        return self.store.cipher.seal(f"{self.store.tag_of(effect_id)}o:{effect_id}", plain)
 
     def sent(self, effect_id: str, sid: str, now: float) -> None:
         """The carrier took it under *sid*."""

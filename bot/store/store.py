@@ -9,6 +9,7 @@ Keys (``{bN}`` = bucket of the patient; every value with words or numbers in it 
   {bN}l:<hashed token>   scheduling link, 90 days          {bN}m:<effect or sid>  delivery state, 30 days
   {bN}recent             patients by last turn              {bN}k:<patient>     ids of the patient's tasks
   {bN}swept to           how far tonight's sweep has come (retain.py)
+  {bN}rung:<task kind>   staff were told of such a task of the clinic's own
 """
 
 from __future__ import annotations
@@ -262,17 +263,6 @@ class Store:
             return None
         return Delivery(found.get(b"e", b"").decode(), found[b"st"].decode(), int(found.get(b"c", 0)))
 
-    def keep_sender(self, effect_id: str, patient: str) -> None:
-        """Remember whose text it is, so that a late failure finds the patient."""
-        key = f"{self.tag_of(effect_id)}o:{effect_id}"
-        self.client.set(key, self.cipher.seal(key, patient.encode()), ex=STATUS_SECONDS)
-
-    def sender(self, effect_id: str) -> str | None:
-        """The patient that keep_sender remembered."""
-        key = f"{self.tag_of(effect_id)}o:{effect_id}"
-        found: Any = self.client.get(key)
-        return self.cipher.open(key, found).decode() if found else None
-
     # -- tasks, links, log --
 
     def tasks(self) -> list[Task]:
@@ -287,12 +277,21 @@ class Store:
                     found.append(task_from(name.decode(), self.cipher.open(key, raw)))
         return sorted(found, key=lambda task: (task.urgency, task.at))
 
-    def raise_task(self, task: Task) -> None:
-        """A task outside a turn: once for its id."""
+    def raise_task(self, task: Task, alerts: Sequence[Effect] = (), once_in: int = 0) -> bool:
+        """A task outside a turn, with what tells staff of it: once for its id; False when it was there. *once_in*: seconds
+        in which tasks of its kind are told only once, 0: each is."""
+        keys, args = self.task_script(task, alerts, once_in)
+        return bool(self._raise(keys=keys, args=args))
+
+    def task_script(self, task: Task, alerts: Sequence[Effect], once_in: int = 0) -> tuple[list[str], list[Any]]:
+        """What `scripts.TASK` is given."""
         tag = self.tag(self.bucket(task.patient))
-        key = f"{tag}t:{task.id}"
-        args = [task.id, self.cipher.seal(key, task_bytes(task)), task.urgency * 1e11 + task.at]
-        self._raise(keys=[f"{tag}tasks", key], args=args)
+        names = [f"{tag}tasks", f"{tag}t:{task.id}", f"{tag}due", f"{tag}rung:{task.kind}"]
+        args: list[Any] = [tag, task.id, self.cipher.seal(names[1], task_bytes(task)), task.urgency * 1e11 + task.at]
+        args.append(once_in)
+        for one in alerts:
+            args += [one.id, one.due, self.cipher.seal(f"{tag}e:{one.id}", one.body)]
+        return names, args
 
     def is_open(self, patient: str, task: str) -> bool:
         """Whether the task waits: it was written and nobody closed it."""

@@ -9,21 +9,26 @@ Keys (all in the slot of the clinic itself, because sending stops for all patien
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bot.store.model import CLINIC, Task
-from bot.store.store import Store, task_bytes
+from bot.store import scripts
+from bot.store.model import CLINIC, Effect, Task
+from bot.store.store import Store
 
 TWO_DAYS = 2 * 86_400
 FAILING_SECONDS = 3600
 
 # The stop and its task are one step: a stop without its task would be silent, a task for each refusal a flood.
-STOP = """
+STOP = (
+    scripts.TASK
+    + """
 if redis.call('HSETNX', KEYS[1], ARGV[1], ARGV[2]) == 0 then return 0 end
-if ARGV[3] ~= '' and redis.call('SETNX', KEYS[3], ARGV[4]) == 1 then redis.call('ZADD', KEYS[2], ARGV[5], ARGV[3]) end
+if #ARGV > 2 then raise(KEYS[2], KEYS[3], KEYS[4], KEYS[5], 3) end
 return 1
 """
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +51,11 @@ class Switch:
         self.key = f"{self.tag}sending"
         self._stop: Any = store.client.register_script(STOP)
 
-    def stop(self, kept: Kept, task: Task | None) -> bool:
-        """Write a stop with its task; False when this cause has stopped sending already (nothing changes then)."""
-        name, score, body = "", 0.0, b""
-        if task is not None:
-            name, score = task.id, task.urgency * 1e11 + task.at
-            body = self.store.cipher.seal(f"{self.tag}t:{name}", task_bytes(task))
-        keys = [self.key, f"{self.tag}tasks", f"{self.tag}t:{name}"]
-        return bool(self._stop(keys=keys, args=[kept.cause, self._sealed(kept), name, body, score]))
+    def stop(self, kept: Kept, task: Task | None, alerts: Sequence[Effect] = ()) -> bool:
+        """Write a stop with its task and what tells staff of it; False when this cause has stopped sending already
+        (nothing changes then)."""
+        keys, args = self.store.task_script(task, alerts) if task else ([], [])
+        return bool(self._stop(keys=[self.key, *keys], args=[kept.cause, self._sealed(kept), *args]))
 
     def renew(self, kept: Kept) -> None:
         """The same stop, with another end."""
