@@ -15,7 +15,7 @@ from bot import engine, prompts
 from bot.consent import CARRIER_HELP, CARRIER_START, CARRIER_STOP
 from bot.engine import Session, Step
 from bot.flow import model
-from bot.flow.inherit import listening
+from bot.flow.inherit import listening, no_input_of
 from bot.flow.load import Loaded
 from bot.reading.language import guess_language
 from bot.reading.model import Expects, Reading
@@ -191,7 +191,7 @@ def _move(clinic: Clinic, patient: str, record: Record, given: Input, reading: R
     loaded = _version(clinic, session)
     if fresh:
         step = engine.begin(loaded, session, reading)
-    elif _comes_back(loaded, record, given, now):
+    elif _comes_back(loaded, record, given, reading, now):
         step = engine.resume(loaded, session, loaded.flow.resume.target if loaded.flow.resume else "")
         greeting = (loaded.flow.greeting,) if loaded.flow.greeting and given.event == "call" else ()
         step = replace(step, say=(*greeting, *step.say))
@@ -207,8 +207,7 @@ def _move(clinic: Clinic, patient: str, record: Record, given: Input, reading: R
 
 def _session_for(clinic: Clinic, record: Record, given: Input, reading: Reading, now: float) -> tuple[Session, bool]:
     session = record.session
-    idle = now - record.last_at
-    stale = idle > REST_SECONDS and given.event != "silence"
+    stale = given.event != "silence" and now - record.last_at > _waits(clinic, session, given)
     over = session is not None and session.disposition in ("expired", "opted_out")
     done = session is not None and session.ended and given.event == "call"  # a new call is a new walk
     if session is None or stale or over or done or clinic.of(session) is None:
@@ -216,6 +215,18 @@ def _session_for(clinic: Clinic, record: Record, given: Input, reading: Reading,
     if engine.event_of(reading) == "restart":
         session = session.but(id=clinic.new_id())
     return session.but(channel=given.door), False
+
+
+def _waits(clinic: Clinic, session: Session | None, given: Input) -> float:
+    """Seconds until a walk is history. A text answers a question by text for as long as its flow lets it wait."""
+    loaded = clinic.of(session) if session else None
+    state = loaded.states.get(session.state) if loaded and session and not session.ended else None
+    if not isinstance(state, model.Question) or session is None or loaded is None:
+        return REST_SECONDS
+    if (given.door, session.channel) != ("sms", "sms") or "sms" not in loaded.flow.channels:
+        return REST_SECONDS
+    policy = no_input_of(loaded, state, "sms")
+    return max(REST_SECONDS, model.minutes(policy.expire_after) * 60) if isinstance(policy, model.SmsSilence) else 0
 
 
 def _version(clinic: Clinic, session: Session) -> Loaded:
@@ -249,12 +260,14 @@ def _not_an_answer(given: Input, record: Record, reading: Reading) -> bool:
     return given.door != session.channel and reading.kind != "silence" and not session.ended
 
 
-def _comes_back(loaded: Loaded, record: Record, given: Input, now: float) -> bool:
-    """By a new call, or on the other channel, and so late that the safety screens may no longer be true."""
-    resume, session = loaded.flow.resume, record.session
-    if resume is None or session is None or session.ended or now - record.last_at < model.minutes(resume.after) * 60:
+def _comes_back(loaded: Loaded, record: Record, given: Input, reading: Reading, now: float) -> bool:
+    """So late, or on the other channel, that the safety screens may no longer be true."""
+    resume, session, idle = loaded.flow.resume, record.session, now - record.last_at
+    if resume is None or session is None or session.ended or idle < model.minutes(resume.after) * 60:
         return False
-    return given.event == "call" or given.door != session.channel
+    if given.event != "said" or reading.kind not in ("answer", "unclear", "silence"):
+        return given.event == "call"  # an alarm, an opt-out or a command counts whenever it is said
+    return given.door != session.channel or (idle > REST_SECONDS and resume.target in session.trail)
 
 
 def _hand_over(clinic: Clinic, step: Step) -> Step:
@@ -307,7 +320,7 @@ def _written(
         tasks=tuple(work.tasks),
     )
     return Turn(
-        _next_record(work.record, session, reading, now, begins=session.flow == clinic.first_flow),
+        _next_record(work.record, session, reading, now, begins=session.flow == clinic.first_flow, says=bool(says)),
         heard,
         tuple(work.later),
         tuple(work.dropped),
@@ -326,9 +339,13 @@ def no_person(clinic: Clinic, why: str) -> tuple[str, ...]:
     return (why, "offer_message") if clinic.voicemail else (why, "goodbye")
 
 
-def _next_record(record: Record, session: Session, reading: Reading, now: float, *, begins: bool) -> Record:
-    """*begins*: the walk is of the first flow, so a new one is a new matter."""
-    before, record = record.session, record.but(session=session, last_at=now)
+def _next_record(record: Record, session: Session, reading: Reading, now: float, *, begins: bool, says: bool) -> Record:
+    """*begins*: the walk is of the first flow, so a new one is a new matter. *says*: a timer that ran out and says nothing
+    is no sign of life."""
+    before, record = (
+        record.session,
+        record.but(session=session, last_at=now if says or reading.kind != "silence" else record.last_at),
+    )
     record = record.but(result=session.outcome or record.result)
     if reading.kind in ("opt_out", "opt_in"):
         facts = record.facts - {"wrote_after_stop", "wrong_number"}

@@ -233,9 +233,10 @@ def _silence(loaded: Loaded, session: Session) -> Step:
     question = _open_question(loaded, session)
     policy = no_input_of(loaded, question, _channel(session))
     if isinstance(policy, model.SmsSilence):
-        if policy.nudge and not session.silences:
+        if policy.nudge_after and not session.silences:
             session = session.but(silences=1)
-            return Step(session, (policy.nudge,), _timers(loaded, session), values=_values(session))
+            say = (policy.nudge,) if policy.nudge else ()
+            return Step(session, say, (*_effects(policy.do), *_timers(loaded, session)), values=_values(session))
         return _enter(loaded, session, policy.target)
     if session.silences >= policy.retries:
         session = session.but(rule=policy.rule or session.rule)

@@ -304,6 +304,12 @@ def _bad_questions(flow: model.Flow) -> Iterator[tuple[Path, str]]:
         for channel in flow.channels:
             if not any(getattr(one, channel) for one in (state.no_input, flow.defaults.no_input) if one):
                 yield here, f"This question names no 'no_input' for {channel}, and 'defaults' has none."
+        silence = state.no_input.sms if state.no_input else None
+        if silence and bool(silence.nudge or silence.do) != bool(silence.nudge_after):
+            yield (
+                (*here, "no_input", "sms"),
+                "'nudge_after' says when 'nudge' is said or 'do' is done: give both or neither.",
+            )
         if state.store not in flow.context:
             yield (*here, "store"), f"The answer {state.store!r} is not declared in 'context'."
             continue
@@ -352,10 +358,18 @@ def _bad_later(flow: model.Flow) -> Iterator[tuple[Path, str]]:
                 yield ("scores", name, "of", at), f"{answer!r} is no number declared in 'context'."
 
 
+def _silent_deeds(path: Path, holder: model.NoInput | None) -> Iterator[tuple[Path, model.Do]]:
+    if holder and holder.sms:
+        yield from (((*path, "no_input", "sms", "do", at), do) for at, do in enumerate(holder.sms.do))
+
+
 def _deeds(flow: model.Flow) -> Iterator[tuple[Path, model.Do]]:
+    yield from _silent_deeds(("defaults",), flow.defaults.no_input)
     for name, state in flow.states.items():
         if isinstance(state, model.Message | model.Final | model.Handover):
             yield from ((("states", name, "do", at), do) for at, do in enumerate(state.do))
+        if isinstance(state, model.Question):
+            yield from _silent_deeds(("states", name), state.no_input)
     for name, events in flow.on.items():
         for at, event in enumerate(events):
             yield from ((("on", name, at, "do", nth), do) for nth, do in enumerate(event.do))

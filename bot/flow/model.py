@@ -192,10 +192,12 @@ class NoMatch(Part):
 
 
 class SmsSilence(Part):
-    """No reply by text: one nudge, later the end."""
+    """No reply by text: after *nudge_after* one *nudge* is said and *do* is done, once; the question waits on until it goes
+    to *target*. An answer that comes before that is the answer, however late."""
 
     nudge_after: Duration | None = None
     nudge: Name | None = None
+    do: list[Do] = []
     expire_after: Duration
     target: Name
 
@@ -338,7 +340,8 @@ class Defaults(Part):
 
 
 class Resume(Part):
-    """Whoever comes back by a new call or on the other channel *after* so long is asked again from *target* on."""
+    """Whoever comes back by a new call or on the other channel *after* so long, or by the same more than a day later, is
+    asked again from *target* on."""
 
     after: Duration
     target: Name

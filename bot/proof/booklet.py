@@ -189,6 +189,10 @@ def _silence(loaded: Loaded, state: model.Question) -> Iterator[Row]:
     text, call = own.sms or shared.sms, own.voice or shared.voice
     if text and "sms" in loaded.flow.channels:
         hours = model.minutes(text.expire_after) / 60
+        if text.nudge_after:
+            after = [f"says {text.nudge}"] * bool(text.nudge) + [*map(deed, text.do)]
+            soon = model.minutes(text.nudge_after) / 60
+            yield Row("", f"no reply to the text for {soon:g} hours", f"stays: {'; '.join(after)}")
         yield Row("", f"no reply to the text for {hours:g} hours", label_of(text.target))
     if call and "voice" in loaded.flow.channels:
         yield Row(call.rule or "", f"silent on a call after {call.retries} more tries", label_of(call.target))

@@ -99,7 +99,8 @@ class Future:
         does = {"silence"}
         for part in parts:
             says |= {key for _, key in texts_used(part.model_dump(mode="json"))}  # type: ignore[attr-defined]
-            for do in getattr(part, "do", ()):
+            silence = getattr(part, "no_input", None)
+            for do in (*getattr(part, "do", ()), *(silence.sms.do if silence and silence.sms else ())):
                 does |= {name for kind in EFFECTS if (value := getattr(do, kind)) is not None
                          for name in effect_names(kind, tuple(value) if isinstance(value, list) else value)}  # fmt: skip
         return Ahead(frozenset(outcomes), frozenset(states), frozenset(says), frozenset(does))
