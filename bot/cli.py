@@ -16,6 +16,7 @@ class Commands(click.Group):
 
     LATER: Mapping[str, str] = {
         "booklet": "bot.booklet_command:booklet_command",
+        "counts": "bot.counts_command:counts_command",
         "publish": "bot.publish_command:publish_command",
         "replay": "bot.replay:replay_command",
         "simulate": "bot.simulate.command:simulate_command",

@@ -354,7 +354,7 @@ def _next_record(record: Record, session: Session, reading: Reading, now: float,
     elif session.disposition == "opted_out" and session.ended:
         record = record.but(opted_out=True)  # by a key or an answer that a flow takes for STOP
     if begins and (before is None or session.id != before.id):
-        gone = {"link_opened", "closed"} if record.visit_at > now else {"link_opened", "closed", "booked", "confirmed"}
+        gone = {"linked", "link_opened", "closed"} | (set() if record.visit_at > now else {"booked", "confirmed"})
         record = record.but(started_at=now, facts=record.facts - gone)
     return record
 

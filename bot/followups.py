@@ -180,7 +180,7 @@ def _send(office: Office, claim: Claim, kind: str, told: dict[str, Any], out: Ou
     except CarrierError as error:
         return _failed(office, claim, patient, error, tries)
     office.sends.sent(claim.id, sid, office.now())
-    office.gate.worked(cost)
+    office.gate.worked(cost, "call" if out.call else "text")
     return Result("done", "sent")
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from bot.alerts import planned
+from bot.counts import Count, of_turn
 from bot.eventlog import line
 from bot.record import Record, to_bytes
 from bot.store import Committed, Effect, LinkToken, Loaded, Task
@@ -32,6 +33,8 @@ class Ledger(Protocol):
         events: Sequence[bytes] = (),
         tasks: Sequence[Task] = (),
         links: Sequence[LinkToken] = (),
+        counts: Sequence[Count] = (),
+        heard: str = "",
         now: float,
     ) -> Committed: ...
 
@@ -64,5 +67,7 @@ def written(patient: str, before: Record, found: Turn, clinic: Clinic, now: floa
         "cancels": list(found.dropped),
         "events": [json.dumps(event, ensure_ascii=True).encode()] if event else [],
         "tasks": tasks,
+        "counts": of_turn(before, found, event, clinic.first_flow, clinic.zone, clinic.price),
+        "heard": event["door"] if event.get("in") in ("said", "call") and "door" in event else "",
         "links": [LinkToken(token=token, patient=patient, visit=visit, at=now) for token, visit in found.links],
     }

@@ -10,8 +10,10 @@ from zoneinfo import ZoneInfo
 
 from bot.codes import LANDLINE, UNREGISTERED
 from bot.conversation import Conversation
+from bot.counts import delivered
 from bot.outreach.roster import Roster
 from bot.sending import Gate
+from bot.store.model import Report
 from bot.store.sends import Sends
 from bot.store.store import Store
 
@@ -29,13 +31,17 @@ class Reports:
 
     def delivered(self, sid: str, status: str, error_code: int | None, effect_id: str | None) -> None:
         """A text's new state. *effect_id* is ours and came back in the signed address; None: a reply in a webhook."""
+        now = self.now()
+        final = status == "delivered" or status in BROKEN
+        count = delivered(now, self.conversation.clinic.zone, status, error_code) if final else ("", "", 0)
+        report = Report("text report", *count)
         if effect_id is None:
-            self.store.set_status(sid, status, error_code, self.now(), sid)
+            self.store.set_status(sid, status, error_code, now, sid, report)
             return
         # The note first: it is made once for its key, and a report that failed half-way comes again.
         if status in BROKEN:
             self._broken(effect_id, error_code)
-        self.store.set_status(effect_id, status, error_code, self.now(), sid)
+        self.store.set_status(effect_id, status, error_code, now, sid, report)
         self._of_campaign(effect_id, status, error_code)
 
     def _of_campaign(self, effect_id: str, status: str, error_code: int | None) -> None:

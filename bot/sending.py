@@ -19,6 +19,8 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 from bot.alerts import clinic_alerts
+from bot.counts import money
+from bot.store.counted import Counted
 from bot.store.model import CLINIC, Task
 from bot.store.store import Store
 from bot.store.switch import Kept, Switch
@@ -118,9 +120,10 @@ class Gate:
         self._stop("spending", "today's spending limit is reached", _midnight(now, self.zone))
         return False
 
-    def worked(self, cost: int) -> None:
-        """The carrier took something that costs *cost*."""
+    def worked(self, cost: int, what: str = "text") -> None:
+        """The carrier took a ``text``, ``call`` or ``alert`` that costs *cost*."""
         self.switch.spend(_day(self.now(), self.zone), cost)
+        Counted(self.store).add(money(self.now(), self.zone.key, what, 1, cost))
         if self.switch.worked():
             for kept in self.switch.stops():
                 if kept.cause == "carrier":

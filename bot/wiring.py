@@ -176,6 +176,7 @@ def put_together(settings: Settings, state_url: str, store: Store, now: Callable
         new_effect=store.new_effect_id,
         version=Versions(Published(store.client, store.cipher)).flow,
         alerts=settings.alert_channels,
+        price=_millionths(settings.price_per_segment),
     )
     conversation = Conversation(
         clinic,

@@ -61,7 +61,7 @@ class Work:
     def _do_link(self, visit: str) -> None:
         token, address = self.clinic.link(self.patient)
         self.links.append((token, visit))
-        self.record = self.record.but(facts=self.record.facts - {"link_opened"})
+        self.record = self.record.but(facts=self.record.facts - {"link_opened"} | {"linked"})
         self.values["link"] = address
 
     def _do_text(self, key: str) -> None:
@@ -125,3 +125,4 @@ class Work:
     def _do_record(self, fact: str) -> None:
         gone = UNDOES.get(fact, frozenset())
         self.record = self.record.but(facts=(self.record.facts - gone) | {fact})
+        self.notes.setdefault("facts", []).append(fact)

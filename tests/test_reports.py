@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from bot.catalog import make_clinic
 from bot.consent import hours_for, may_answer_silence, may_follow_up
 from bot.record import Consent, Record
 from bot.reports import Reports
@@ -15,6 +16,8 @@ from bot.store.store import Store
 
 class Notes:
     """Stands for the conversation: keeps notes by key, and breaks when told."""
+
+    clinic = make_clinic(values={}, link=lambda _: ("", ""), new_id=str, new_effect=str)
 
     def __init__(self) -> None:
         self.kept: dict[str, dict[str, Any]] = {}

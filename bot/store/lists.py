@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from math import isfinite
 from typing import Any
 
-from bot.store.model import Delivery, Task
-from bot.store.store import Store, head_of, task_from
+from bot.store.model import Delivery, Task, task_from
+from bot.store.store import Store, head_of
 
 
 class Lists:

@@ -5,6 +5,7 @@ Same contract as bot/store (a test runs both through it). Never used by the web 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from bot.store import Committed, Effect, LinkToken, Loaded, Task
@@ -20,6 +21,7 @@ class MemoryStore:
         self.tasks: dict[str, Task] = {}
         self.links: dict[str, LinkToken] = {}
         self.events: dict[str, list[bytes]] = {}
+        self.counts: Counter[tuple[str, str]] = Counter()
 
     def load(self, patient: str, key: str) -> Loaded:
         record, version = self.records.get(patient, (None, "0"))
@@ -38,6 +40,8 @@ class MemoryStore:
         events: Sequence[bytes] = (),
         tasks: Sequence[Task] = (),
         links: Sequence[LinkToken] = (),
+        counts: Sequence[tuple[str, str, int]] = (),
+        heard: str = "",
         now: float = 0.0,
     ) -> Committed:
         seen = self.answers.get((patient, key))
@@ -53,6 +57,8 @@ class MemoryStore:
         self.tasks.update({task.id: task for task in tasks})
         self.links.update({link.token: link for link in links})
         self.events.setdefault(patient, []).extend(events)
+        for week, field, many in counts:
+            self.counts[week, field] += many
         return Committed("ok", None)
 
     def effect(self, effect_id: str) -> Effect | None:

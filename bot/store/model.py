@@ -1,9 +1,10 @@
-"""What the store keeps, as plain frozen values. Types only."""
+"""What the store keeps, as plain frozen values, and a task's bytes."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 CLINIC = "clinic"  # stands where a patient's id stands, in a task that is about all of them
 
@@ -89,3 +90,22 @@ class Delivery:
     sid: str
     status: str
     code: int
+
+
+class Report(NamedTuple):
+    """What a carrier's report leaves beside the state: which kind came, and one count (week, field, how many)."""
+
+    heard: str = ""
+    week: str = ""
+    field: str = ""
+    many: int = 0
+
+
+def task_bytes(task: Task) -> bytes:
+    """What of a task is sealed."""
+    return json.dumps([task.patient, task.kind, task.urgency, task.at, task.closed_by]).encode()
+
+
+def task_from(name: str, raw: bytes) -> Task:
+    """The task that a commit wrote."""
+    return Task(name, *json.loads(raw))

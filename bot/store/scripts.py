@@ -34,6 +34,9 @@ for _ = 1, tonumber(take()) do
   end
 end
 for _ = 1, tonumber(take()) do redis.call('SET', tag .. 'l:' .. take(), take(), 'EX', take()) end
+for _ = 1, tonumber(take()) do redis.call('HINCRBY', tag .. 'n:' .. take(), take(), take()) end
+local heard = take()
+if heard ~= '' then redis.call('HSET', tag .. 'heard', heard, now) end
 return {ok='ok'}
 """
 
@@ -119,10 +122,12 @@ RAISE = TASK + "return raise(KEYS[1], KEYS[2], KEYS[3], KEYS[4], 1)"
 
 STATUS = """
 if ARGV[7] ~= '' then redis.call('SET', KEYS[2], ARGV[7], 'EX', ARGV[6]) end
+if ARGV[8] ~= '' then redis.call('HSET', KEYS[4], ARGV[8], ARGV[4]) end
 local have = tonumber(redis.call('HGET', KEYS[1], 'r') or '-1')
 if tonumber(ARGV[2]) <= have then return 0 end
 redis.call('HSET', KEYS[1], 'st', ARGV[1], 'r', ARGV[2], 'c', ARGV[3], 'at', ARGV[4])
 if ARGV[5] ~= '' then redis.call('HSET', KEYS[1], 'e', ARGV[5]) end
 redis.call('EXPIRE', KEYS[1], ARGV[6])
+if ARGV[9] ~= '' then redis.call('HINCRBY', KEYS[3] .. ARGV[9], ARGV[10], ARGV[11]) end
 return 1
 """

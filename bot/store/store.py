@@ -8,6 +8,7 @@ Keys (``{bN}`` = bucket of the patient; every value with words or numbers in it 
   {bN}o:<effect>         whose text it is, sealed         {bN}s:<sid>  which effect a text or call of the carrier is
   {bN}l:<hashed token>   scheduling link, 90 days          {bN}m:<effect or sid>  delivery state, 30 days
   {bN}recent             patients by last turn              {bN}k:<patient>     ids of the patient's tasks
+  {bN}n:<week>           counts of the dashboard, in clear (bot/counts.py)    {bN}heard    when something last came
   {bN}swept to           how far tonight's sweep has come (retain.py)
   {bN}rung:<task kind>   staff were told of such a task of the clinic's own
 """
@@ -24,10 +25,10 @@ from typing import Any
 
 from redis import Redis
 
-from bot.store import chain, identity, scripts
+from bot.store import chain, identity, model, scripts
 from bot.store.cipher import Cipher, UnreadableError
 from bot.store.client import connect, has_replicas
-from bot.store.model import Begun, Claim, Committed, Delivery, Effect, LinkToken, Loaded, Task
+from bot.store.model import Begun, Claim, Committed, Delivery, Effect, LinkToken, Loaded, Report, Task
 from bot.store.runner import Runner
 from bot.store.wire import Wire
 
@@ -105,6 +106,8 @@ class Store:
         events: Sequence[bytes] = (),
         tasks: Sequence[Task] = (),
         links: Sequence[LinkToken] = (),
+        counts: Sequence[tuple[str, str, int]] = (),
+        heard: str = "",
         now: float,
     ) -> Committed:
         """Everything of one turn, or nothing. One command."""
@@ -130,12 +133,16 @@ class Store:
             body += [effect.id, effect.due, effect.kind, seal(f"{tag}e:{effect.id}", effect.body)]
         body += [len(entries), *entries, len(tasks)]
         for task in tasks:
-            body += [task.id, task.urgency * 1e11 + task.at, seal(f"{tag}t:{task.id}", task_bytes(task))]
+            body += [task.id, task.urgency * 1e11 + task.at, seal(f"{tag}t:{task.id}", model.task_bytes(task))]
         body.append(len(links))
         for one in links:
             name = self.cipher.token_hash(one.token)
             sealed = seal(f"{tag}l:{name}", json.dumps([one.patient, one.visit, one.at]).encode())
             body += [name, sealed, LINK_SECONDS]
+        body.append(len(counts))
+        for count in counts:
+            body += count
+        body.append(heard)
         result = self._commit(keys=names, args=body)
         if result == b"ok":
             return Committed("ok", None)
@@ -243,18 +250,22 @@ class Store:
 
     # -- delivery --
 
-    def set_status(self, effect_id: str, status: str, code: int | None, now: float, sid: str = "") -> bool:
-        """What became of the text of *effect_id*; False for an old or repeated report."""
-        tag = self.tag_of(effect_id)
+    def set_status(
+        self, effect_id: str, status: str, code: int | None, now: float, sid: str = "", report: Report | None = None
+    ) -> bool:
+        """What became of the text of *effect_id*; False for an old or repeated report. What *report* counts, a new one
+        counts."""
         whose = effect_id if sid and sid != effect_id else ""
-        args = [status, RANK.get(status, 0), code or 0, now, sid, STATUS_SECONDS, whose]
-        return bool(self._status(keys=[f"{tag}m:{effect_id}", f"{tag}s:{sid}"], args=args))
+        args = [status, RANK.get(status, 0), code or 0, now, sid, STATUS_SECONDS, whose, *(report or Report())]
+        return self._told(self.tag_of(effect_id), effect_id, sid, args)
 
     def set_call_status(self, sid: str, status: str, sequence: int, now: float) -> bool:
         """A call's state; *sequence* is Twilio's own order."""
         tag = self.tag(zlib.crc32(sid.encode()) % self.buckets)
-        args = [status, sequence, 0, now, sid, STATUS_SECONDS, ""]
-        return bool(self._status(keys=[f"{tag}m:{sid}", f"{tag}s:{sid}"], args=args))
+        return self._told(tag, sid, sid, [status, sequence, 0, now, sid, STATUS_SECONDS, "", *Report("call report")])
+
+    def _told(self, tag: str, name: str, sid: str, args: list[Any]) -> bool:
+        return bool(self._status(keys=[f"{tag}m:{name}", f"{tag}s:{sid}", f"{tag}n:", f"{tag}heard"], args=args))
 
     def delivery(self, effect_id: str) -> Delivery | None:
         """The delivery state of an effect's text, or None when no SID and no callback is known."""
@@ -274,7 +285,7 @@ class Store:
             kept: Any = self.client.mget(keys) if keys else []
             for name, key, raw in zip(names, keys, kept, strict=True):
                 if raw:
-                    found.append(task_from(name.decode(), self.cipher.open(key, raw)))
+                    found.append(model.task_from(name.decode(), self.cipher.open(key, raw)))
         return sorted(found, key=lambda task: (task.urgency, task.at))
 
     def raise_task(self, task: Task, alerts: Sequence[Effect] = (), once_in: int = 0) -> bool:
@@ -287,7 +298,12 @@ class Store:
         """What `scripts.TASK` is given."""
         tag = self.tag(self.bucket(task.patient))
         names = [f"{tag}tasks", f"{tag}t:{task.id}", f"{tag}due", f"{tag}rung:{task.kind}"]
-        args: list[Any] = [tag, task.id, self.cipher.seal(names[1], task_bytes(task)), task.urgency * 1e11 + task.at]
+        args: list[Any] = [
+            tag,
+            task.id,
+            self.cipher.seal(names[1], model.task_bytes(task)),
+            task.urgency * 1e11 + task.at,
+        ]
         args.append(once_in)
         for one in alerts:
             args += [one.id, one.due, self.cipher.seal(f"{tag}e:{one.id}", one.body)]
@@ -301,7 +317,7 @@ class Store:
         """Done by *who*; it leaves the queue and stays readable. False when it was closed, or has come anew since."""
         tag = self.tag(self.bucket(task.patient))
         key, score = f"{tag}t:{task.id}", task.urgency * 1e11 + task.at
-        closed = task_bytes(Task(task.id, task.patient, task.kind, task.urgency, task.at, who))
+        closed = model.task_bytes(Task(task.id, task.patient, task.kind, task.urgency, task.at, who))
         args = [task.id, score, self.cipher.seal(key, closed), STATUS_SECONDS]
         return bool(self._close(keys=[key, f"{tag}tasks"], args=args))
 
@@ -382,13 +398,3 @@ def open_store(url: str, secrets_: Sequence[bytes], buckets: int) -> Store:
 def _short(key: str) -> str:
     """A key of fixed, small size for whatever names a webhook."""
     return hashlib.blake2b(key.encode("utf-8", "replace"), digest_size=12).hexdigest()
-
-
-def task_bytes(task: Task) -> bytes:
-    """What of a task is sealed."""
-    return json.dumps([task.patient, task.kind, task.urgency, task.at, task.closed_by]).encode()
-
-
-def task_from(name: str, raw: bytes) -> Task:
-    """The task that a commit wrote."""
-    return Task(name, *json.loads(raw))

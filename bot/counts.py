@@ -1,0 +1,170 @@
+"""What a commit adds to the counts behind the dashboard: steps of walks, how they end, links, segments. Pure.
+
+Counted by the commit's own script, so exactly as often as it happened. A count holds names of flows, states and outcomes,
+and a number: nothing of a patient, so erasing and retention leave it as it is. The same rules over a patient's log give
+the same counts again (``python -m bot counts``).
+
+Fields of one week (``|`` between the parts):
+  e flow hash source kind target door   a step: from where, how the reply was read, to where; ``@sms`` ``@voice`` begin
+  o flow hash result                    walks that came to this outcome or disposition (by the week they began)
+  s stage                               walks that got a link, opened it, booked (by the week they began)
+  $ day what price                      segments or calls of ours, at their price in millionths
+  m state code                          texts that were delivered, failed or refused
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from bot.eventlog import Event
+from bot.record import Record
+from bot.session import Session
+from bot.turn import Turn
+from bot.visits import UNDOES
+from bot.wording import segments
+
+Count = tuple[str, str, int]  # week (its Monday, ISO), field, how many
+STAGES = frozenset({"linked", "link_opened", "booked"})
+QUARTER = 900  # no zone's clock is moved within a quarter of an hour
+_REFUSED = re.compile(r"^carrier \w+, code (\d+)$")
+
+
+@dataclass(frozen=True, slots=True)
+class Stand:
+    """Where a patient's walk stands, as far as it is counted. *begun*: when the walk of the first flow began."""
+
+    session: str = ""
+    flow: str = ""
+    version: str = ""
+    state: str = ""
+    result: str = ""
+    begun: float = 0.0
+    stages: frozenset[str] = frozenset()
+
+    def at(self, session: Session | None) -> Stand:
+        """The same, standing where *session* does."""
+        if session is None:
+            return replace(self, session="", flow="", version="", state="", result="")
+        result = session.outcome or session.disposition or ""
+        return Stand(session.id, session.flow, session.flow_hash, session.state, result, self.begun, self.stages)
+
+
+def stand_of(record: Record) -> Stand:
+    """From what is kept of a patient."""
+    return Stand(begun=record.started_at, stages=record.facts & STAGES).at(record.session)
+
+
+def week_of(at: float, zone: str) -> str:
+    """The Monday of the clinic's week: 2026-11-23."""
+    return _local(int(at // QUARTER), zone)[0]
+
+
+def day_of(at: float, zone: str) -> str:
+    """The clinic's day: 2026-11-25."""
+    return _local(int(at // QUARTER), zone)[1]
+
+
+@lru_cache(maxsize=1024)
+def _local(quarter: int, zone: str) -> tuple[str, str]:
+    day = datetime.fromtimestamp(quarter * QUARTER, ZoneInfo(zone)).date()
+    return (day - timedelta(days=day.weekday())).isoformat(), day.isoformat()
+
+
+def of_turn(before: Record, found: Turn, event: Event, first: str, zone: str, price: int) -> list[Count]:
+    """What one commit counts. *first*: the flow that new walks begin with; *price* of a segment, in millionths."""
+    if not event:
+        return []
+    counted = list(_walked(stand_of(before), stand_of(found.record), event, first, zone))
+    text = found.heard.text if event["in"] == "said" and found.heard.door == "sms" and "came" not in event else None
+    if text:
+        counted.append(money(event["at"], zone, "reply", price, _segments(text)))
+    return counted
+
+
+def money(at: float, zone: str, what: str, price: int, units: int) -> Count:
+    """*units* that cost *price* millionths each."""
+    return week_of(at, zone), f"$|{day_of(at, zone)}|{what}|{price}", units
+
+
+def delivered(at: float, zone: str, state: str, code: int | None) -> Count:
+    """The carrier's last word on a text."""
+    return week_of(at, zone), f"m|{state}|{code or 0}", 1
+
+
+@lru_cache(maxsize=512)
+def _segments(text: str) -> int:
+    return segments(text).count
+
+
+def of_log(events: Iterable[Event], first: str, zone: str, *, whole: bool = True) -> Iterator[Count]:
+    """What the commits of a patient's log counted, oldest first, without what texts cost. Not *whole*: its beginning was
+    cut, so the first line only tells where the walk stood."""
+    stand, visit_at = Stand(), 0.0
+    for number, event in enumerate(events):
+        after = _stand_after(stand, event, first, visit_at)
+        if whole or number:
+            yield from _walked(stand, after, event, first, zone)
+        stand, visit_at = after, event.get("sets", {}).get("visit_at", visit_at) or 0.0
+
+
+def _walked(before: Stand, after: Stand, event: Event, first: str, zone: str) -> Iterator[Count]:
+    now = event["at"]
+    same = (before.session, before.flow) == (after.session, after.flow)
+    if "session" in event:
+        week, kind = week_of(now, zone), event["reading"][0] if event["in"] in ("said", "silence") else event["in"]
+        source, door = before.state if same else f"@{event['door']}", event["door"]
+        if not same and before.session == after.session:
+            yield week, f"e|{before.flow}|{before.version}|{before.state}|{kind}|>{after.flow}|{door}", 1
+            source = "@handover"
+        yield week, f"e|{after.flow}|{after.version}|{source}|{kind}|{after.state}|{door}", 1
+    was = before.result if same else ""
+    if after.result != was and after.session:
+        week = week_of(after.begun if after.flow == first and after.begun else now, zone)
+        if was:
+            yield week, f"o|{after.flow}|{after.version}|{was}", -1
+        if after.result:
+            yield week, f"o|{after.flow}|{after.version}|{after.result}", 1
+    if after.begun and after.begun == before.begun and after.stages != before.stages:
+        week = week_of(after.begun, zone)
+        for stage in sorted(after.stages ^ before.stages):
+            yield week, f"s|{stage}", 1 if stage in after.stages else -1
+    refused = _REFUSED.match(event["why"]) if event["in"] == "note" and event.get("why") else None
+    if refused:
+        yield week_of(now, zone), f"m|refused|{refused[1]}", 1
+
+
+def _stand_after(stand: Stand, event: Event, first: str, visit_at: float) -> Stand:
+    """As the record stood after the commit of *event*: bot/decide.py and bot/work.py, seen from the log."""
+    if "session" in event:
+        flow, version = event["flow"]
+        outcome, disposition = event["result"][:2]
+        begins = flow == first and event["session"] != stand.session
+        stages = set(stand.stages)
+        if begins:
+            stages -= {"linked", "link_opened"} if visit_at > event["at"] else STAGES
+        for fact in event.get("facts", ()):
+            stages = (stages - UNDOES.get(fact, NONE)) | (STAGES & {fact})
+        if event.get("links"):
+            stages = (stages - {"link_opened"}) | {"linked"}
+        stand = Stand(
+            event["session"], flow, version, event["state"], outcome or disposition or "",
+            event["at"] if begins else stand.begun, frozenset(stages),
+        )  # fmt: skip
+    return _outside(stand, event.get("sets") or {})
+
+
+def _outside(stand: Stand, sets: Mapping[str, Any]) -> Stand:
+    """What a line says of the record's own fields counts."""
+    if "s" in sets:
+        stand = stand.at(Session(*sets["s"]) if sets["s"] else None)
+    if "facts" in sets:
+        stand = replace(stand, stages=STAGES & frozenset(sets["facts"] or ()))
+    if "started_at" in sets:
+        stand = replace(stand, begun=sets["started_at"] or 0.0)
+    return stand

@@ -1,0 +1,99 @@
+"""What the dashboard counts: in the commit itself, once, the same as the logs tell, and nothing of a patient."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from bot import counts_command
+from bot.counts import day_of, of_log, week_of
+from bot.counts_command import missing
+from bot.forget import erase_patient
+from bot.simulate.command import _move_in
+from bot.simulate.town import Town, opened
+from bot.store.counted import Counted
+from bot.store.store import Store
+from tests.test_console import PHONE, Place
+
+ZONE = "America/Chicago"
+
+
+def told_and_counted(town: Town) -> tuple[Counter[str], Counter[str]]:
+    store, told = town.store, Counter[str]()
+    for patient in store.patients():
+        for week, field, many in of_log(map(json.loads, store.events(patient)), "triage", ZONE):
+            told[f"{week} {field}"] += many
+    weeks = sorted({week.partition(" ")[0] for week in told})
+    counted = Counter[str]()
+    for week, fields in zip(weeks, Counted(store).weeks(weeks), strict=True):
+        counted.update({f"{week} {field}": many for field, many in fields.items()})
+    return told, counted
+
+
+def test_what_is_counted_is_what_the_logs_tell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A town of all personas in bad weather: webhooks twice, late and lost; calls, follow-ups, visits, STOP. Then the counts
+    are lost and come back by the command."""
+    with opened(tmp_path, 7, "twilio", lambda app: app) as town:
+        _move_in(town, 14, 7, "both", 3)
+        town.live()
+        told, counted = told_and_counted(town)
+        walked = {field: many for field, many in counted.items() if field.split(" ")[1][0] in "eos" and many}
+        assert walked == {field: many for field, many in told.items() if field.split(" ")[1][0] in "eos" and many}
+        assert sum(many for field, many in counted.items() if " o|triage|" in field) > 3
+        assert any(" $|" in field and "|reply|" in field for field in counted)
+        assert any(" m|delivered|0" in field for field in counted)
+        assert {"sms", "voice", "text report"} <= Counted(town.store).heard().keys()
+        assert not missing(town.store, town.clock(), ZONE)
+        for key in town.store.client.keys("*n:20*"):
+            town.store.client.delete(key)
+        for (bucket, week), fields in missing(town.store, town.clock(), ZONE).items():
+            Counted(town.store).raise_to(bucket, week, fields.items())
+        again = told_and_counted(town)[1]
+        assert {field: many for field, many in again.items() if many > 0} == {f: m for f, m in told.items() if m > 0}
+    assert counts_command.FIRST == "triage"
+
+
+@pytest.fixture
+def place(store: Store, tmp_path: Path) -> Place:
+    return Place(store, str(tmp_path))
+
+
+def test_a_repeated_webhook_is_counted_once(place: Place) -> None:
+    """The count is part of the commit, and a commit is made once for its key."""
+    for key in ("SM1", "SM1", "SM2", "SM2"):
+        place.conversation.hear(PHONE, "sms", "hi", key)
+    fields = Counted(place.desk.store).weeks([week_of(place.at, ZONE)])[0]
+    assert sum(many for field, many in fields.items() if field.startswith("e|")) == 2
+    assert fields["e|triage|" + place.conversation.clinic.flows["triage"].hash + "|@sms|unclear|consent|sms"] == 1
+
+
+def test_counts_name_no_patient_and_stay_when_one_is_erased(place: Place) -> None:
+    """What is left after an erasure could be of anybody."""
+    for text in ("hi", "yes", "my name is Zebulon"):
+        place.says(text)
+    store, week = place.desk.store, week_of(place.at, ZONE)
+    before = Counted(store).weeks([week])[0]
+    assert before
+    assert not [field for field in before if place.patient in field or "zebulon" in field.lower() or PHONE in field]
+    erase_patient(store, place.patient, place.at)
+    assert Counted(store).weeks([week])[0] == before
+    assert not missing(store, place.at, ZONE)
+
+
+def test_a_log_that_was_cut_begins_nothing() -> None:
+    """The first line of what is left only tells where the walk stood."""
+    line = {"at": 1.0, "in": "said", "door": "sms", "session": "s", "flow": ["triage", "h"], "turn": 4, "state": "goal",
+            "reading": ["answer", "yes", ""], "result": [None, None, None, None]}  # fmt: skip
+    after = {**line, "at": 2.0, "state": "pmr", "result": ["pmr", None, None, None]}
+    fields = [field for _, field, _ in of_log([line, after], "triage", ZONE, whole=False)]
+    assert fields == ["e|triage|h|goal|answer|pmr|sms", "o|triage|h|pmr"]
+
+
+def test_days_and_weeks_are_the_clinics() -> None:
+    """Sunday evening in Houston is Monday in London, and still last week here."""
+    sunday_evening = 1_795_406_400.0  # 2026-11-23 00:00 UTC
+    assert (week_of(sunday_evening, ZONE), day_of(sunday_evening, ZONE)) == ("2026-11-16", "2026-11-22")
+    assert week_of(sunday_evening, "UTC") == "2026-11-23"
