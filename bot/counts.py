@@ -16,10 +16,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from bot.eventlog import Event
@@ -31,12 +30,12 @@ from bot.wording import segments
 
 Count = tuple[str, str, int]  # week (its Monday, ISO), field, how many
 STAGES = frozenset({"linked", "link_opened", "booked"})
+NONE = frozenset[str]()
 QUARTER = 900  # no zone's clock is moved within a quarter of an hour
 _REFUSED = re.compile(r"^carrier \w+, code (\d+)$")
 
 
-@dataclass(frozen=True, slots=True)
-class Stand:
+class Stand(NamedTuple):
     """Where a patient's walk stands, as far as it is counted. *begun*: when the walk of the first flow began."""
 
     session: str = ""
@@ -45,19 +44,16 @@ class Stand:
     state: str = ""
     result: str = ""
     begun: float = 0.0
-    stages: frozenset[str] = frozenset()
-
-    def at(self, session: Session | None) -> Stand:
-        """The same, standing where *session* does."""
-        if session is None:
-            return replace(self, session="", flow="", version="", state="", result="")
-        result = session.outcome or session.disposition or ""
-        return Stand(session.id, session.flow, session.flow_hash, session.state, result, self.begun, self.stages)
+    stages: frozenset[str] = NONE
 
 
 def stand_of(record: Record) -> Stand:
     """From what is kept of a patient."""
-    return Stand(begun=record.started_at, stages=record.facts & STAGES).at(record.session)
+    session, stages = record.session, record.facts & STAGES if record.facts else NONE
+    if session is None:
+        return Stand(begun=record.started_at, stages=stages)
+    result = session.outcome or session.disposition or ""
+    return Stand(session.id, session.flow, session.flow_hash, session.state, result, record.started_at, stages)
 
 
 def week_of(at: float, zone: str) -> str:
@@ -162,9 +158,13 @@ def _stand_after(stand: Stand, event: Event, first: str, visit_at: float) -> Sta
 def _outside(stand: Stand, sets: Mapping[str, Any]) -> Stand:
     """What a line says of the record's own fields counts."""
     if "s" in sets:
-        stand = stand.at(Session(*sets["s"]) if sets["s"] else None)
+        stand = Stand(begun=stand.begun, stages=stand.stages)
+        if sets["s"]:
+            session = Session(*sets["s"])
+            result = session.outcome or session.disposition or ""
+            stand = Stand(session.id, session.flow, session.flow_hash, session.state, result, *stand[5:])
     if "facts" in sets:
-        stand = replace(stand, stages=STAGES & frozenset(sets["facts"] or ()))
+        stand = stand._replace(stages=STAGES & frozenset(sets["facts"] or ()))
     if "started_at" in sets:
-        stand = replace(stand, begun=sets["started_at"] or 0.0)
+        stand = stand._replace(begun=sets["started_at"] or 0.0)
     return stand
