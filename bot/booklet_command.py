@@ -17,7 +17,8 @@ from bot.flow.load import FlowError
 from bot.proof.booklet import Booklet, Signature, Since, since
 from bot.proof.check import check
 from bot.proof.command import FLOWS, beside, read_flow, reader
-from bot.proof.outcomes import compare
+from bot.proof.difference import compare
+from bot.proof.explore import TooManyError
 from bot.proof.tree import TooManyAnswersError
 
 SIGNED = FLOWS / "signed.jsonl"
@@ -41,7 +42,7 @@ def booklet_command(file: Path, target: Path | None, older: Path | None, name: s
     readable."""
     try:
         book = make_booklet(file, older, SIGNED, name)
-    except (FlowError, TooManyAnswersError, RecordError) as error:
+    except (FlowError, TooManyAnswersError, TooManyError, RecordError) as error:
         click.echo(str(error), err=True)
         sys.exit(2)
     page = book.html(TEMPLATE.read_text("utf-8"))

@@ -11,11 +11,12 @@ import click
 
 from bot.catalog import load_flows
 from bot.conversation import Conversation
+from bot.edition import Edition
 from bot.flow.load import FlowError, Loaded
 from bot.moving import moved, stays_because
 from bot.offline import opened, settings_or_exit
 from bot.proved import RefusedError, require_proof
-from bot.publish import Answered, publish
+from bot.publish import HOW, Answered, dry_run, publish
 from bot.record import Record, from_bytes
 from bot.session import Session
 from bot.store.published import Published
@@ -31,7 +32,9 @@ Say = Callable[[str], None]
 @click.command("publish")
 @click.option("--accept", default=None, help="Who answers for it that some answers get less urgent care.")
 @click.option("--reason", default=None, help="Why; it is kept with the name.")
-@click.option("--dry", is_flag=True, help="Only say which open conversations could move.")
+@click.option(
+    "--dry", is_flag=True, help="Change nothing: say what differs, what would be refused, and who could move."
+)
 def publish_command(accept: str | None, reason: str | None, dry: bool) -> None:
     """Make this checkout's flows live. 0: live. 1: refused, it lowers care. 2: not proved, or no store."""
     if bool(accept) != bool(reason):
@@ -46,14 +49,30 @@ def publish_command(accept: str | None, reason: str | None, dry: bool) -> None:
     with opened(settings) as store:
         published = Published(store.client, store.cipher)
         talk = put_together(settings, "", store, time.time).conversation
-        if not dry:
-            try:
-                news = publish(published, edition_of(settings), time.time(), answered)
-            except RefusedError as error:
-                click.echo(str(error), err=True)
-                sys.exit(1)
-            click.echo("\n".join([*news, f"Live: edition {talk.clinic.mark}."]))
-        move_open_ones(store, Versions(published), talk, click.echo, dry=dry)
+        refusal = _make_live(published, edition_of(settings), answered, dry=dry)
+        if refusal:
+            click.echo(refusal, err=True)
+        if dry or not refusal:
+            move_open_ones(store, Versions(published), talk, click.echo, dry=dry)
+    sys.exit(1 if refusal else 0)
+
+
+def _make_live(published: Published, edition: Edition, answered: Answered | None, *, dry: bool) -> str:
+    """Say what changes and, unless *dry*, change it. Why it is refused, "" when it is not."""
+    log = published.log()
+    if log and log[-1]["mark"] == edition.mark:
+        click.echo(f"Edition {edition.mark} is live already; nothing is published.")
+        return ""
+    if dry:
+        losses = dry_run(published, edition, click.echo)
+        click.echo(f"Live now: edition {log[-1]['mark'] if log else 'none'}. This checkout: edition {edition.mark}.")
+        return "\n".join([*losses, HOW]) if losses else ""
+    try:
+        news = publish(published, edition, time.time(), answered, tell_all=click.echo)
+    except RefusedError as error:
+        return str(error)
+    click.echo("\n".join([*news, f"Live: edition {edition.mark}."]))
+    return ""
 
 
 def move_open_ones(store: Store, versions: Versions, talk: Conversation, out: Say, *, dry: bool) -> Counter[str]:

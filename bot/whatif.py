@@ -14,7 +14,7 @@ from itertools import count
 from bot.decide import open_walk, take
 from bot.eventlog import Event, Then, input_of, is_turn, outside
 from bot.flow.load import Loaded
-from bot.proof.outcomes import less_care
+from bot.proof.turns import less_care
 from bot.record import Record
 from bot.turn import Clinic, Turn
 

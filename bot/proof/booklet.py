@@ -18,8 +18,8 @@ from bot.flow.inherit import no_match_of
 from bot.flow.invariant import Check
 from bot.flow.load import Loaded, texts_used
 from bot.proof.check import Report
+from bot.proof.difference import Difference, classes
 from bot.proof.graph import label_of
-from bot.proof.outcomes import Difference, walk
 from bot.proof.picture import draw
 from bot.proof.talk import LONGEST
 from bot.proof.texts import WORDS_A_MINUTE
@@ -100,11 +100,12 @@ class Promise:
 
 @dataclass(frozen=True)
 class Since:
-    """The comparison with an older version. *examples*: beside each change, its conversation before and now."""
+    """The comparison with an older version. *examples*: each kind of change in words, and a conversation of it: the common
+    beginning, before, and now."""
 
     old: Loaded
     found: Difference
-    examples: list[tuple[list[str], list[str]]]
+    examples: list[tuple[str, tuple[list[str], list[str], list[str]]]]
 
 
 @dataclass(frozen=True)
@@ -134,9 +135,8 @@ class Booklet:
 
 
 def since(old: Loaded, new: Loaded, found: Difference) -> Since:
-    """*found* with the two conversations of each change."""
-    walks = [(walk(old, one.channel, one.answers), walk(new, one.channel, one.answers)) for one in found.changes]
-    return Since(old, found, walks)
+    """*found* with a conversation of each kind of change."""
+    return Since(old, found, [(sentence, kind.talk(old, new)) for sentence, kind in classes(found)])
 
 
 def texts(loaded: Loaded) -> Iterator[tuple[str, list[str], list[Heard]]]:

@@ -51,10 +51,11 @@ def atoms(every: Iterable[Guard]) -> dict[str, list[Guard]]:
 
 
 class Classes:
-    """Values of each answer, grouped by what every guard says of them; the first of a group stands for it."""
+    """Values of each answer, grouped by what every guard says of them; the first of a group stands for it. *also*: guards
+    of another version, to tell values apart that only that one tells apart."""
 
-    def __init__(self, flow: model.Flow) -> None:
-        self.read = atoms([guard for _, guard in guards(flow)] + invariant_guards(flow))
+    def __init__(self, flow: model.Flow, also: Iterable[Guard] = ()) -> None:
+        self.read = atoms([*(guard for _, guard in guards(flow)), *invariant_guards(flow), *also])
         for one in flow.invariants:  # an order of values tells values apart as a guard does
             for name, groups in (one.check.monotone.worse if one.check.monotone else {}).items():
                 self.read.setdefault(name, []).extend(Guard("in", name=name, value=tuple(group)) for group in groups)

@@ -7,10 +7,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bot.flow.load import FlowError, Loaded
+from bot.flow.load import FlowError
 from bot.proof.command import FLOWS, read_flow
+from bot.proof.difference import compare, tell
+from bot.proof.explore import TooManyError
 from bot.proof.graph import mermaid, outline
-from bot.proof.outcomes import Difference, compare, walk
 from bot.proof.picture import draw
 from bot.proof.tree import TooManyAnswersError
 
@@ -33,14 +34,17 @@ def run_draw(file: str | None, form: str, out: Say) -> int:
 
 
 def run_diff(old: str, new: str, accept: str | None, reason: str | None, out: Say, record: Path = ACCEPTED) -> int:
-    """Print what changes. 0: nothing, or more care; 1: less care somewhere, not accepted; 2: not readable."""
+    """Print what changes. 0: nothing, or nothing is lost; 1: less care somewhere, not accepted; 2: not readable."""
     try:
         pair = read_flow(Path(old)), read_flow(Path(new))
+        if pair[0].flow.id != pair[1].flow.id:
+            out(f"{new} is the flow {pair[1].flow.id!r}, no version of {pair[0].flow.id!r} ({old}).")
+            return 2
         found = compare(*pair)
-    except (FlowError, TooManyAnswersError) as error:
+    except (FlowError, TooManyAnswersError, TooManyError) as error:
         out(str(error))
         return 2
-    _print(found, pair, out)
+    out("\n".join(tell(found, *pair)))
     if not found.needs_acceptance:
         return 0
     if not (accept and reason):
@@ -48,27 +52,9 @@ def run_diff(old: str, new: str, accept: str | None, reason: str | None, out: Sa
         return 1
     body = {
         "flow": pair[1].flow.id, "old": pair[0].hash, "new": pair[1].hash, "name": accept, "reason": reason,
-        "lowered": found.lowered, "of": found.total, "alarms": found.alarms, "at": int(time.time()),
+        "lowered": found.lowered, "of": found.total, "losses": found.losses, "at": int(time.time()),
     }  # fmt: skip
     with record.open("a", encoding="utf-8") as kept:
         kept.write(json.dumps(body, ensure_ascii=False) + "\n")
     out(f"Accepted by {accept}; recorded in {record.name}.")
     return 0
-
-
-def _print(found: Difference, pair: tuple[Loaded, Loaded], out: Say) -> None:
-    out(f"{found.changed:,} of {found.total:,} sets of answers change outcome; {found.lowered:,} get less care.")
-    out(f"{found.leaving_emergency:,} leave emergency.")
-    for one in found.changes:
-        way = "LESS CARE" if one.lowers else "more care"
-        out(f"\n{one.count:,} by {one.channel}: {one.old} -> {one.new} ({way}). One of them, before:")
-        for at, loaded in enumerate(pair):
-            if at:
-                out("  --- and now:")
-            for line in walk(loaded, one.channel, one.answers):
-                out(line)
-    for line in found.alarms:
-        out(line)
-    out(f"\n{len(found.texts)} texts differ.")
-    for line in found.texts:
-        out(f"  {line}")

@@ -181,10 +181,10 @@ class Explorer:
         known = self._done.get(rest)
         if known is None or self.thorough:
             if len(self.loaded.flow.channels) > 1 and (not session.ended or session.channel == "voice"):
-                self._turn(number, session, SWITCH, node.latches, node.start, partial(self._switch, session))
+                self._turn(number, session, SWITCH, node.latches, node.start, partial(self.switch, session))
             if self.loaded.flow.resume and not session.ended:
                 for channel in self.loaded.flow.channels:
-                    drive = partial(self._return, replace(session, channel=channel))
+                    drive = partial(self.come_back, replace(session, channel=channel))
                     self._turn(number, session, RETURN, node.latches, node.start, drive)
             known = self._done[rest] = self._uncounted(number, node)
         forward += known
@@ -225,13 +225,13 @@ class Explorer:
         drive = partial(engine.advance, self.loaded, node.session, heard.reading)
         return self._turn(number, node.session, heard, node.latches, node.start, drive)
 
-    def _switch(self, session: Session) -> Step:
+    def switch(self, session: Session) -> Step:
         channel: Channel = "sms" if session.channel == "voice" else "voice"
         greeting = self.loaded.flow.greeting
         first = (greeting,) if greeting and channel == "voice" else ()
         return engine.look(self.loaded, replace(session, channel=channel), first=first)
 
-    def _return(self, session: Session) -> Step:
+    def come_back(self, session: Session) -> Step:
         resume = self.loaded.flow.resume
         step = engine.resume(self.loaded, session, resume.target if resume else "")
         greeting = self.loaded.flow.greeting if session.channel == "voice" else None

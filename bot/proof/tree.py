@@ -44,10 +44,11 @@ class Leaf:
 
 
 class Tree:
-    """The leaves of a flow, by channel (and language when the flow reads it)."""
+    """The leaves of a flow, by channel (and language when the flow reads it). *given*: also with what the host may know of
+    the patient beforehand."""
 
-    def __init__(self, loaded: Loaded, collapse: Collapse | None = None) -> None:
-        self.loaded = loaded
+    def __init__(self, loaded: Loaded, collapse: Collapse | None = None, *, given: bool = False) -> None:
+        self.loaded, self.given = loaded, given
         self.collapse = collapse or Collapse(loaded)
         self.leaves = list(self._all())
 
@@ -63,9 +64,10 @@ class Tree:
         for fresh in starts(self.loaded, self.collapse):
             known = set(fresh.answers)
             tongue = {name for name, state in self.asked.items() if state.sets_language}
-            if known != tongue or (fresh.channel, fresh.language) in seen:
+            start = (fresh.channel, fresh.language, *sorted((name, fresh.answers[name]) for name in known - tongue))
+            if not known >= tongue or (known > tongue and not self.given) or start in seen:
                 continue
-            seen.add((fresh.channel, fresh.language))
+            seen.add(start)
             if self.collapse.language_matters or fresh.language == self.loaded.flow.languages[0]:
                 step = engine.begin(self.loaded, fresh, NOTHING)
                 yield from self._grow(step, ((Heard("unclear", NOTHING), fresh, step),), tongue)

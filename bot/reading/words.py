@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -32,6 +33,12 @@ class Words:
     ordinals: Mapping[str, int]
     durations: Mapping[str, float]
     typos: Mapping[str, tuple[str, ...]]
+
+
+def words_hash(texts: Mapping[str, str]) -> str:
+    """16 hex digits over the content, not the layout, of word files (language -> text)."""
+    content = {language: json.loads(text) for language, text in texts.items()}
+    return hashlib.sha256(json.dumps(content, sort_keys=True, ensure_ascii=False).encode()).hexdigest()[:16]
 
 
 def parse_words(texts: Mapping[str, str]) -> Words:
