@@ -170,7 +170,7 @@ LOSSES = {
     "a follow-up of the plan": (drop("states", "followed", "do", 1, "plan", 4), "no longer: plan F5"),
     "the person on the line": (drop("states", "urgent", "then"), "urgent: then hangup, not dial"),
     "the end of silence": (
-        drop("defaults", "no_input", "sms", "nudge"), "silence: goes to expired instead of"),
+        drop("defaults", "no_input", "sms", "nudge"), "silence: says nothing; before: nudge_mid"),
     "a screen that passes whom it did not understand": (
         put("states", "screen_c", "no_match", {"retries": 0, "target": "route"}), "urgent -> pmr: LESS CARE"),
     "a follow-up's own terms": (put("follow_ups", "F2", "within", "P1D"), "follow_ups.F2.within: P1D, before P4D"),

@@ -142,15 +142,11 @@ class _Count:
 
     def pair(self, channel: str, ways: tuple[_Way, _Way], values: Block, blocks: tuple[Block, Block]) -> None:
         """Count the sets of answers that go one way before and the other now."""
-        every = (
-            (name, all_of & blocks[0].get(name, all_of) & blocks[1].get(name, all_of))
-            for name, all_of in values.items()
-        )
-        shared: dict[str, frozenset[Answer]] = {}
-        for name, left in every:
-            if not left:
+        first, second = blocks
+        for name, some in first.items():
+            if name in second and some.isdisjoint(second[name]):
                 return
-            shared[name] = left
+        shared = {name: every & first.get(name, every) & second.get(name, every) for name, every in values.items()}
         count = prod(map(len, shared.values()))
         for fact in _differs(*ways):
             key = (channel, ways[0].result, ways[1].result, fact)

@@ -71,7 +71,8 @@ def _manner(was: Step, now: Step) -> Iterator[Fact]:
     if before != after:
         yield Fact("why", f"because of {', '.join(after)}; before: {', '.join(before)}")
     if was.say != now.say:
-        yield Fact("text", f"says {', '.join(now.say) or 'nothing'}; before: {', '.join(was.say) or 'nothing'}")
+        words = [", ".join(one.say) or "nothing" for one in (now, was)]
+        yield Fact("text", f"says {words[0]}; before: {words[1]}", less=not now.say)
 
 
 def _place(step: Step) -> str:
