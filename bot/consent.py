@@ -13,11 +13,12 @@ from datetime import datetime, time
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from bot.record import Channel, Record
+from bot.record import CLOSED, Channel, Record
 
 DAY = 86_400.0
 JITTER = 2_700  # seconds
 PER_DAY, PER_WEEK = 1, 3  # the FCC healthcare exemption's caps, used as policy even with consent (SPEC D)
+MATTER_CLOSED = "the clinic has closed the matter"
 SILENT_FOLLOW_UPS = 2  # two unanswered in a row end all of them
 
 # What the carrier answers by itself on long codes and toll-free numbers (Twilio: Advanced Opt-Out, default keywords).
@@ -71,6 +72,8 @@ def may_answer_silence(record: Record, hours: Hours, now: float) -> Verdict:
         return Verdict(False, "opted out")
     if record.owner:
         return Verdict(False, "a person has taken over")
+    if CLOSED in record.facts:
+        return Verdict(False, MATTER_CLOSED)
     if "landline" in record.facts:
         return Verdict(False, "a landline takes no texts")
     if not hours.open(now):
@@ -103,6 +106,8 @@ def may_still_send(
         return Verdict(False, "a landline takes no texts")
     if record.owner and "by" not in told:
         return Verdict(False, "a person has taken over since")
+    if CLOSED in record.facts and kind in ("follow_up", "silence") and "w" not in told:
+        return Verdict(False, MATTER_CLOSED)
     if kind == "text" and told.get("n") != "late":
         return Verdict(True, "asked for")
     if kind == "silence" and (record.session is None or record.session.turn != told["t"] + 1):
@@ -126,8 +131,8 @@ def _never(record: Record, purpose: str, channel: Channel) -> str | None:
         return "a person follows up after an emergency"
     if session and session.disposition == "minor":
         return "a person follows up with a minor"
-    if "closed" in record.facts:
-        return "the clinic has closed the matter"
+    if CLOSED in record.facts and purpose != "outreach":  # which staff begin themselves
+        return MATTER_CLOSED
     if "landline" in record.facts and channel == "text":
         return "a landline takes no texts"
     if record.unanswered >= SILENT_FOLLOW_UPS:

@@ -19,7 +19,7 @@ from bot.flow.inherit import listening, no_input_of
 from bot.flow.load import Loaded
 from bot.reading.language import guess_language
 from bot.reading.model import Expects, Reading
-from bot.record import Record
+from bot.record import CLOSED, Record
 from bot.turn import Clinic, Door, End, Heard, Input, Turn
 from bot.work import Work
 
@@ -354,7 +354,7 @@ def _next_record(record: Record, session: Session, reading: Reading, now: float,
     elif session.disposition == "opted_out" and session.ended:
         record = record.but(opted_out=True)  # by a key or an answer that a flow takes for STOP
     if begins and (before is None or session.id != before.id):
-        gone = {"linked", "link_opened", "closed"} | (set() if record.visit_at > now else {"booked", "confirmed"})
+        gone = {"linked", "link_opened", CLOSED} | (set() if record.visit_at > now else {"booked", "confirmed"})
         record = record.but(started_at=now, facts=record.facts - gone)
     return record
 

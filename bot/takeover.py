@@ -15,7 +15,7 @@ from typing import Any
 from bot import engine, prompts
 from bot.conversation import Conversation
 from bot.decide import REST_SECONDS
-from bot.record import Record
+from bot.record import CLOSED, Record
 from bot.turn import Heard, Later, Turn
 from bot.wording import fold, safe_text
 from bot.work import Work
@@ -92,6 +92,29 @@ class TakeOver:
             return self._asked_again(patient, free, event, screens, now), Done(True, "", None)
 
         return self._do(patient, f"release:{who}:{once}", change)
+
+    def close(self, patient: str, who: str, once: str) -> Done:
+        """The matter is dealt with: nobody owns it, and check-ins and nudges are held back until it is opened again, a
+        visit is booked, or the patient agrees to check-ins anew. What the patient writes is answered as ever."""
+
+        def change(record: Record, now: float) -> tuple[Turn, Done]:
+            if record.owner not in (None, who):
+                return _bare(record, {}), Done(False, "Somebody else took over first.", record.owner)
+            dropped = tuple(one for name, one in record.planned.items() if name == "silence")
+            planned = {name: one for name, one in record.planned.items() if name != "silence"}
+            after = record.but(owner=None, planned=planned, facts=record.facts | {CLOSED})
+            return _bare(after, {"at": now, "in": "closed", "by": who}, dropped), Done(True, "", None)
+
+        return self._do(patient, f"close:{who}:{once}", change)
+
+    def reopen(self, patient: str, who: str, once: str) -> Done:
+        """What was held back and is not too late goes on."""
+
+        def change(record: Record, now: float) -> tuple[Turn, Done]:
+            after = record.but(facts=record.facts - {CLOSED})
+            return _bare(after, {"at": now, "in": "reopened", "by": who}), Done(True, "", record.owner)
+
+        return self._do(patient, f"reopen:{who}:{once}", change)
 
     def _asked_again(self, patient: str, record: Record, event: dict[str, Any], screens: bool, now: float) -> Turn:
         session = record.session

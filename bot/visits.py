@@ -11,7 +11,7 @@ from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from bot.flow import model
-from bot.record import Record
+from bot.record import CLOSED, Record
 from bot.turn import Clinic, Heard, Later, Turn
 
 Happened = Literal["booked", "moved", "cancelled", "missed"]
@@ -57,6 +57,7 @@ def told(clinic: Clinic, patient: str, record: Record, happened: Happened, at: f
     standing, lost = happened in ("booked", "moved"), happened == "cancelled"
     known = "booked" in record.facts
     facts = record.facts - {"confirmed", "released", "booked", *({"link_opened"} if lost and known else ())}
+    facts = facts - {CLOSED} if standing else facts
     facts |= {"booked"} if standing else {"released"} & record.facts if lost else set()
     visit_at = at if standing else 0.0 if lost else record.visit_at
     dues = _dues(clinic, record, happened, visit_at, now)

@@ -10,7 +10,7 @@ from bot import engine, prompts
 from bot.engine import Step
 from bot.flow import model
 from bot.flow.load import base_hash
-from bot.record import Consent, Record
+from bot.record import CLOSED, Consent, Record
 from bot.tasks import TASKS
 from bot.turn import Clinic, Later
 from bot.visits import UNDOES, due_of, spoken
@@ -96,6 +96,7 @@ class Work:
 
     def _do_plan(self, names: tuple[str, ...]) -> None:
         flow = (self.clinic.of(self.step.session) or self.clinic.flows[self.step.session.flow]).flow
+        self.record = self.record.but(facts=self.record.facts - {CLOSED})  # something new has begun
         for name in names:
             due = due_of(flow.follow_ups[name], self.record.visit_at, self.now)
             if due is not None:

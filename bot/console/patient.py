@@ -14,7 +14,7 @@ from bot.console import story, terms
 from bot.console.desk import Visit
 from bot.console.languages import sentence
 from bot.console.queue import against
-from bot.record import Record, from_bytes
+from bot.record import CLOSED, Record, from_bytes
 from bot.takeover import Done, TakeOver, as_sent
 from bot.tasks import TASKS
 from bot.wording import fill, segments
@@ -65,6 +65,18 @@ def note(visit: Visit, patient: str) -> Response:
     if words:
         _hands(visit).note(patient, visit.who.id, words, visit.typed("once", 40))
     return visit.go(f"/patients/{patient}")
+
+
+def finish(visit: Visit, patient: str) -> Response:
+    """The matter is closed: no more check-ins. Tasks that are open stay open."""
+    _record(visit, patient)
+    return _after(visit, patient, _hands(visit).close(patient, visit.who.id, visit.typed("once", 40)))
+
+
+def reopen(visit: Visit, patient: str) -> Response:
+    """The matter is open again."""
+    _record(visit, patient)
+    return _after(visit, patient, _hands(visit).reopen(patient, visit.who.id, visit.typed("once", 40)))
 
 
 def close(visit: Visit, patient: str, task: str) -> Response:
@@ -127,6 +139,7 @@ def _page(
         mine=record.owner == visit.who.id,
         nurse=visit.who.may("nurse"),
         why=_why(visit, record),
+        closed=CLOSED in record.facts,
         quiet=not hours.open(desk.now()),
         templates=_templates(visit, record),
         price=desk.settings.price_per_segment,

@@ -65,6 +65,8 @@ ROUTES = (
     Route("/patients/<patient>/reply", "POST", "nurse", patient.reply, "reply"),
     Route("/patients/<patient>/note", "POST", "nurse", patient.note, "note"),
     Route("/patients/<patient>/release", "POST", "nurse", patient.release, "hand back"),
+    Route("/patients/<patient>/finish", "POST", "nurse", patient.finish, "close the matter"),
+    Route("/patients/<patient>/reopen", "POST", "nurse", patient.reopen, "open the matter again"),
     Route("/patients/<patient>/tasks/<task>/close", "POST", "nurse", patient.close, "close task"),
     Route("/tasks/<task>/close", "POST", "nurse", queue.close, "close task"),
     # -- how it runs --

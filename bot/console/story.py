@@ -18,6 +18,12 @@ from bot.console.languages import sentence
 NOTES = {
     "claimed": sentence("{name} took over."),
     "released": sentence("{name} handed back to the bot."),
+    "closed": sentence("{name} closed the matter."),
+    "reopened": sentence("{name} opened the matter again."),
+    "visit_booked": sentence("A visit was booked."),
+    "visit_moved": sentence("The visit was moved."),
+    "visit_cancelled": sentence("The visit was cancelled."),
+    "visit_missed": sentence("The visit was missed."),
     "link_opened": sentence("The scheduling link was opened."),
     "outage": sentence("This came while the program was down."),
     "call": sentence("We called."),
@@ -87,6 +93,8 @@ def tell(visit: Visit, events: list[dict[str, Any]], names: Mapping[str, str]) -
 
 def _bubbles(visit: Visit, event: dict[str, Any], names: Mapping[str, str], delivery: str, bad: bool) -> list[Bubble]:
     at, kind, found = float(event.get("at", 0.0)), event.get("in", ""), []
+    if kind == "visit" and event.get("why") != "over":
+        kind = f"visit_{event['what']}"
     language = event.get("language", "")
     if kind in ("said", "call") and ("said" in event or "reading" in event):
         reading = event.get("reading") or ["", None, ""]
