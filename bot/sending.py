@@ -122,9 +122,8 @@ class Gate:
 
     def worked(self, cost: int, what: str = "text") -> None:
         """The carrier took a ``text``, ``call`` or ``alert`` that costs *cost*."""
-        self.switch.spend(_day(self.now(), self.zone), cost)
         Counted(self.store).add(money(self.now(), self.zone.key, what, 1, cost))
-        if self.switch.worked():
+        if self.switch.worked(_day(self.now(), self.zone), cost):
             for kept in self.switch.stops():
                 if kept.cause == "carrier":
                     _lift(self.switch, kept, "the carrier works again")

@@ -163,6 +163,7 @@ class Settings(BaseSettings):
     metrics_host: str = _setting("Network address to listen on for Prometheus", "127.0.0.1")
     web_processes: int = _setting("Web server processes", 2, ge=1, le=64)
     web_threads: int = _setting("Threads in each of them", 4, ge=1, le=64)
+    worker_threads: int = _setting("Texts and calls that a worker process hands over at a time", 8, ge=1, le=20)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = _setting("How much is logged", "INFO")
 
     _origins: dict[str, Origin] = PrivateAttr(default_factory=dict)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from threading import Event
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -229,6 +232,31 @@ def test_two_campaigns_share_one_pace(store: Store) -> None:
     assert len(moments) == 120
     each = [sum(second <= at - NOON < second + 1 for at in moments) for second in range(12)]
     assert max(each) <= 12
+
+
+def test_one_slow_send_holds_up_nobody(clinic: Clinic) -> None:
+    """Threads of one worker: the first waits at the carrier until all others are through."""
+    campaign = clinic.campaigns.send(clinic.plan(rows(30)), "ana")
+    others, first, whole = Event(), Event(), clinic.line.text
+
+    def text(to: str, body: str, effect: str) -> str:
+        sid = whole(to, body, effect)
+        if not first.is_set():
+            first.set()
+            assert others.wait(20)
+        if len(clinic.line.taken) == 30:
+            others.set()
+        return sid
+
+    clinic.line.text = text  # type: ignore[method-assign]
+    clinic.at = NOON + 60
+    with ThreadPoolExecutor(4) as pool:
+        clinic.executor = replace(clinic.executor, submit=pool.submit)
+        for _ in range(40):  # at its pace, 0.1 s apart
+            clinic.work()
+            clinic.at += 0.5
+    assert clinic.campaigns.progress(campaign).counts == {"sent": 30}
+    assert set(clinic.line.taken.values()) == {1}
 
 
 def test_a_record_that_was_erased_is_nobody_to_write_to(clinic: Clinic) -> None:

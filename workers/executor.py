@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import dataclass, field
 
 import structlog
 
@@ -18,29 +19,54 @@ from bot.store.model import Begun, Claim
 from bot.store.store import Store
 
 log = structlog.get_logger("worker")
-BATCH = 20
+BATCH = 20  # effects in hand at most: claimed, and done or about to be
 DRAIN_SECONDS = 30.0  # well below the job's time limit, which would end it in the middle of a send
+
+Submit = Callable[[Callable[[Claim], None], Claim], "Future[None]"]
+
+
+def at_once(do: Callable[[Claim], None], claim: Claim) -> Future[None]:
+    """One effect after the other, in the thread that asks."""
+    done: Future[None] = Future()
+    do(claim)
+    done.set_result(None)
+    return done
 
 
 @dataclass(frozen=True)
 class Executor:
-    """What a job needs in this process."""
+    """What a job needs in this process. *submit*: of a pool of threads, so that effects that wait for the carrier do not
+    wait for each other; what is still in hand when a job ends goes on, and the next job counts it."""
 
     store: Store
     office: Office
     now: Callable[[], float]
+    submit: Submit = at_once
+    _hand: set[Future[None]] = field(default_factory=set)
 
     def drain(self, bucket: int) -> int:
-        """Do what is due now, in batches, for DRAIN_SECONDS at most (the relay submits again); how many were looked at."""
+        """Do what is due now, for DRAIN_SECONDS at most (the relay submits again); how many were taken."""
         done, until = 0, time.monotonic() + DRAIN_SECONDS
         while time.monotonic() < until:
-            claims = self.store.claim(bucket, self.now(), BATCH)
+            claims = self.store.claim(bucket, self.now(), self._room())
             for claim in claims:
-                self._one(claim)
-                done += 1
-            if len(claims) < BATCH:
+                self._hand.add(self.submit(self._one, claim))
+            done += len(claims)
+            if not claims:
                 break
         return done
+
+    def _room(self) -> int:
+        """How many more may be taken; waits until it is half of BATCH. A fault of the store in an earlier one is raised."""
+        while len(self._hand) > BATCH // 2:
+            self._clear(wait(self._hand, return_when=FIRST_COMPLETED).done)
+        self._clear({one for one in self._hand if one.done()})
+        return BATCH - len(self._hand)
+
+    def _clear(self, ready: set[Future[None]]) -> None:
+        self._hand.difference_update(ready)
+        for one in ready:
+            one.result()
 
     def _one(self, claim: Claim) -> None:
         try:

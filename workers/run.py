@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal
 
 from rq import SimpleWorker
@@ -108,7 +109,8 @@ def main(mode: Literal["serve", "burst"] = "serve") -> int:
         return 2
     except AWAY:
         return 1  # the supervisor starts a new one
-    executor.install(executor.Executor(app.store, app.office(), app.now))
+    pool = ThreadPoolExecutor(settings.worker_threads, "effects")
+    executor.install(executor.Executor(app.store, app.office(), app.now, pool.submit))
     try:
         app.retention().plant(app.now())
     except AWAY:

@@ -16,6 +16,7 @@ import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import Any, Literal
 
@@ -25,6 +26,7 @@ from bot.store.store import Store, head_of
 State = Literal["entering", "waiting", "running", "paused", "cancelled"]
 KEEP_SECONDS = 400 * 86_400
 CHUNK = 500
+SLACK = 0.25  # seconds: what becomes due between two looks of a relay leaves together
 AT_ONCE = 2_000  # commands in one pipeline
 LIST = "campaigns"
 # A recipient's states. A higher rank is never taken back: what is reported late or twice changes nothing.
@@ -77,10 +79,10 @@ class Roster:
 
     def __init__(self, store: Store) -> None:
         self.store, self.client, self.cipher = store, store.client, store.cipher
+        self._create, self._turn = partial(store.run, scripts.CREATE), partial(store.run, scripts.TURN)
+        self._move, self._reserve = partial(store.run, scripts.MOVE), partial(store.run, scripts.RESERVE)
         script: Any = store.client.register_script
-        self._create, self._turn, self._move = script(scripts.CREATE), script(scripts.TURN), script(scripts.MOVE)
-        self._enter, self._due = script(scripts.ENTER), script(scripts.DUE)
-        self._cancel, self._reserve = script(scripts.CANCEL), script(scripts.RESERVE)
+        self._enter, self._due, self._cancel = script(scripts.ENTER), script(scripts.DUE), script(scripts.CANCEL)
 
     # -- names --
 
@@ -115,7 +117,7 @@ class Roster:
 
     def state(self, campaign: str) -> State | None:
         """One command: asked before each send."""
-        found: Any = self.client.hget(self.key(campaign), "s")
+        found = self.store.wire.ask("HGET", self.key(campaign), "s")
         return found.decode() if found else None
 
     def kept(self, campaign: str) -> Kept | None:
@@ -277,9 +279,10 @@ class Roster:
         return float(found) if found else None
 
     def reserve(self, sender: str, seconds: float, now: float) -> float:
-        """When the sender, shared by all workers and campaigns, may send next; its next place is *seconds* later."""
+        """When the sender, shared by all workers and campaigns, may send next; its next place is *seconds* later.
+        A place up to SLACK ago counts as now."""
         tag = self.store.tag(self.store.bucket(LIST))
-        return float(self._reserve(keys=[f"{tag}pace:{sender}"], args=[repr(now), repr(seconds)]))
+        return float(self._reserve(keys=[f"{tag}pace:{sender}"], args=[repr(now), repr(seconds), SLACK]))
 
     def hold(self, effect: str, place: float) -> None:
         """Remember the place in the queue that *effect* was given."""
@@ -287,7 +290,7 @@ class Roster:
 
     def held(self, effect: str) -> float | None:
         """The place that *effect* was given, or None."""
-        found: Any = self.client.get(f"{self._tag_of(effect)}ct:{effect}")
+        found = self.store.wire.ask("GET", f"{self._tag_of(effect)}ct:{effect}")
         return float(found) if found else None
 
     def open_tasks(self) -> int:

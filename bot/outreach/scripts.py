@@ -68,9 +68,10 @@ end
 return 1
 """
 
+# A token bucket: what was not used in the last moment (ARGV[3], seconds) may be made up for.
 RESERVE = """
 local now, free = tonumber(ARGV[1]), tonumber(redis.call('GET', KEYS[1]) or '0')
-local place = math.max(now, free)
+local place = math.max(now - ARGV[3], free)
 redis.call('SET', KEYS[1], string.format('%.6f', place + tonumber(ARGV[2])), 'EX', 86400)
 return string.format('%.6f', place)
 """

@@ -47,7 +47,7 @@ class Store:
     def __init__(self, client: Redis, cipher: Cipher, buckets: int = 1, copies: int = 0) -> None:
         self.client, self.cipher, self.buckets, self.wire = client, cipher, buckets, Wire(client)
         cipher.learn_from(partial(identity.learn, client, cipher, buckets))
-        run: Callable[..., Any] = Runner(client, self.wire, copies).run
+        run = self.run = Runner(client, self.wire, copies).run
         self._commit, self._begin = partial(run, scripts.COMMIT), partial(run, scripts.BEGIN)
         # Not copied: a claim that is lost with its primary is made again.
         self._claim = partial(Runner(client, self.wire).run, scripts.CLAIM)

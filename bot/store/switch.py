@@ -63,7 +63,7 @@ class Switch:
 
     def stops(self) -> list[Kept]:
         """Every stop, those that have ended included, oldest first."""
-        found: Any = self.store.client.hgetall(self.key)
+        found = self.store.wire.ask("HGETALL", self.key)
         return sorted((self._opened(cause.decode(), raw) for cause, raw in found.items()), key=lambda kept: kept.since)
 
     def lift(self, cause: str) -> None:
@@ -84,20 +84,19 @@ class Switch:
         found: Any = self.store.client.get(f"{self.tag}failing")
         return int(found or 0)
 
-    def worked(self) -> bool:
-        """The carrier took something; True when it had failed before."""
-        return bool(self.store.client.delete(f"{self.tag}failing"))
+    def worked(self, day: str = "", millionths: int = 0) -> bool:
+        """The carrier took something that costs *millionths*; True when it had failed before."""
+        pipe = self.store.client.pipeline(transaction=False)
+        pipe.delete(f"{self.tag}failing")
+        if millionths:
+            pipe.incrby(f"{self.tag}spent:{day}", millionths)
+            pipe.expire(f"{self.tag}spent:{day}", TWO_DAYS)
+        return bool(pipe.execute()[0])
 
     def spent(self, day: str) -> int:
         """Millionths spent on *day*."""
-        found: Any = self.store.client.get(f"{self.tag}spent:{day}")
+        found = self.store.wire.ask("GET", f"{self.tag}spent:{day}")
         return int(found or 0)
-
-    def spend(self, day: str, millionths: int) -> None:
-        """Add to what was spent on *day*."""
-        key = f"{self.tag}spent:{day}"
-        self.store.client.incrby(key, millionths)
-        self.store.client.expire(key, TWO_DAYS)
 
     def forget_spent(self, day: str) -> None:
         """Count *day* from nothing again."""
