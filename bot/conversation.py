@@ -374,7 +374,7 @@ class Conversation:
                     if not phone:
                         raise GoneError("This patient was erased.")
                     record = record.but(phone=phone, facts=record.facts - {ERASED})
-                now = self.now()
+                now = round(self.now(), 3)  # a millisecond is enough, and half the digits in all that is kept
                 found, answer = decide(record, now)
                 more = written(patient, record, found, self.clinic, now)
                 done = self.store.commit(patient, key, loaded.version, now=now, answer=answer, **more)

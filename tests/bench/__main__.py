@@ -1,6 +1,6 @@
 """``make bench``: everything in one interleaved run. Prints a table, writes ``var/bench.json`` and ``var/bench.svg``.
 
-``python -m tests.bench [--quick] [PART ...]``; parts: inprocess http growth background pieces.
+``python -m tests.bench [--quick] [PART ...]``; parts: inprocess stages http cold growth background pieces.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import structlog
 
 from bot.store.client import connect
 from bot.store.embedded import EmbeddedServer
-from tests.bench import background, growth, http, inprocess, pieces
+from tests.bench import background, cold, growth, http, inprocess, pieces, stages
 from tests.bench.chart import chart
 
 OUT = Path(__file__).parents[2] / "var"
@@ -39,6 +39,8 @@ def main(arguments: list[str]) -> int:
     big = (1_000, 20_000) if quick else (1_000, 100_000, 1_000_000)
     parts: dict[str, Callable[[], Any]] = {
         "inprocess": lambda: inprocess.compare(server.url, folder, 8 if quick else 40),
+        "stages": lambda: stages.stages(server.url, folder, 30 if quick else 200),
+        "cold": lambda: cold.start(server.url, folder, 1 if quick else 5),
         "http": lambda: http.compare(server.url, folder, 1 if quick else 3, 0.3 if quick else 1.0),
         "growth": lambda: {
             "turn": growth.turns(folder, big), "due": growth.due(client, big),

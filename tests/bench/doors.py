@@ -111,13 +111,18 @@ def texts(first: int = 0) -> Iterator[Posted]:
         yield from (text(number, said, phone) for number, said in enumerate(WALK))
 
 
-def settings(state_url: str, data_dir: Path) -> Settings:
+def environment(state_url: str, data_dir: Path) -> dict[str, str]:
     """A production deployment on this machine: no sandbox, everything at its default."""
-    return Settings.load({
+    return {
         "PUBLIC_URL": PUBLIC, "SECRET_KEY": "5a" * 32, "TWILIO_ACCOUNT_SID": ACCOUNT, "TWILIO_AUTH_TOKENS": TOKEN,
         "TWILIO_FROM": OURS, "CLINIC_PHONE": "+17135550100", "BOOKING_URL_PMR": "https://book.example/pmr",
         "BOOKING_URL_PT": "https://book.example/pt", "STATE_URL": state_url, "DATA_DIR": str(data_dir),
-    })  # fmt: skip
+    }  # fmt: skip
+
+
+def settings(state_url: str, data_dir: Path) -> Settings:
+    """The same as the program reads it."""
+    return Settings.load(environment(state_url, data_dir))
 
 
 def ours(state_url: str, data_dir: Path) -> Application:

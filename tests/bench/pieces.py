@@ -1,4 +1,4 @@
-"""Single pieces per call: reading, the engine, the proof; and eight writers of one patient."""
+"""Single pieces per call: reading, the engine, the proof (configurations a second of CPU); and eight writers of one patient."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from typing import Any
 from bot.catalog import load_flows, load_words, reader
 from bot.conversation import BusyError
 from bot.engine import advance, start, waiting
+from bot.proof.check import check
 from bot.reading.model import Reading
 from bot.session import Session
 from bot.store import scripts
@@ -31,14 +32,20 @@ def per_call() -> dict[str, float]:
     expects = waiting(flow, at_severity)
     took = [_took(lambda text=text: read(text, expects, "en", "sms")) for text in dict.fromkeys(said)]
     step = [_took(lambda: advance(flow, at_severity, Reading("answer", 5))) for _ in range(2_000)]
-    return {"reading_us": round(statistics.median(took), 1), "reading_p99_us": round(sorted(took)[len(took) * 99 // 100], 1),
-            "engine_us": round(statistics.median(step), 1)}  # fmt: skip
+    spent = [_took(lambda: check(flow), time.process_time) for _ in range(3)]
+    configurations = check(flow).counts["configurations"]
+    return {
+        "proof_configurations_per_cpu_s": round(configurations / statistics.median(spent) * 1e6),
+        "reading_us": round(statistics.median(took), 1),
+        "reading_p99_us": round(sorted(took)[len(took) * 99 // 100], 1),
+        "engine_us": round(statistics.median(step), 1),
+    }
 
 
-def _took(act: Callable[[], Any]) -> float:
-    began = time.perf_counter()
+def _took(act: Callable[[], Any], clock: Callable[[], float] = time.perf_counter) -> float:
+    began = clock()
     act()
-    return (time.perf_counter() - began) * 1e6
+    return (clock() - began) * 1e6
 
 
 def contended(state_url: str, data_dir: Path, turns: int = 60, writers: int = 8, rounds: int = 3) -> dict[str, float]:
