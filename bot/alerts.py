@@ -96,6 +96,13 @@ def clinic_alerts(store: Store, task: Task, channels: tuple[str, ...]) -> list[E
     return list(planned([task], channels, None, store.new_effect_id))
 
 
+def not_told(store: Store, channel: str, channels: tuple[str, ...], now: float) -> None:
+    """A task, once a day for each *channel* that failed, told over the others: an alert that nobody hears must not be
+    silent as well."""
+    name = f"alert.{channel.replace(' ', '-')}.{int(now // 86_400)}"
+    raise_for_clinic(store, "alert_failed", name, now, tuple(one for one in channels if one != channel))
+
+
 def is_text(channel: str) -> bool:
     """Whether a staff channel of this name goes through the carrier."""
     return channel.startswith((ESCALATION, "text"))
@@ -148,7 +155,7 @@ class Alerts:
         try:
             channel.tell(notice)
         except NotToldError as error:
-            self._not_told(told["to"], now)
+            not_told(self.store, told["to"], tuple(self.channels), now)
             soon = RETRY_SECONDS * (0.5 + random.random())  # noqa: S311  # jitter, not a secret
             return f"not told: {error.why}", now + (max(soon, _pause(kind, age)) if error.lasting else soon)
         return f"told {notice.level}", None if kind.minutes is None else now + _pause(kind, age)
@@ -164,9 +171,3 @@ class Alerts:
         while not self.is_open(at) and at - now < FARTHEST:
             at += STEP
         return at
-
-    def _not_told(self, channel: str, now: float) -> None:
-        """A task, once a day for each channel, told over the others: an alert that nobody hears must not be silent as
-        well."""
-        name = f"alert.{channel.replace(' ', '-')}.{int(now // 86_400)}"
-        raise_for_clinic(self.store, "alert_failed", name, now, tuple(one for one in self.channels if one != channel))

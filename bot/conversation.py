@@ -11,16 +11,18 @@ import random
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import astuple, dataclass, replace
+from dataclasses import astuple, replace
 from typing import Any
 
-from bot import calls, late, plan, twiml, visits
+from bot import calls, late, outgoing, plan, twiml, visits
 from bot.alone import Alone
 from bot.consent import Hours, Verdict, may_answer_silence, may_still_send
 from bot.decide import take
 from bot.ledger import Ledger, written
+from bot.outgoing import NotYetError, Outgoing
 from bot.record import ERASED, Consent, GoneError, Record, erased_since, from_bytes
 from bot.turn import Clinic, Door, Heard, Input, Turn
+from bot.undelivered import OPTED_OUT, Lost, settle
 from bot.work import with_consent
 
 ATTEMPTS = 20  # compare-and-set rounds before the safe static answer; with jitter none of 8 writers needed more (bench)
@@ -31,17 +33,6 @@ Render = Callable[[Heard], bytes]
 
 class BusyError(RuntimeError):
     """Too many turns of one patient at once; the door gives the safe static answer and the carrier may try again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Outgoing:
-    """What a worker is to do now: send *body*, or place a *call*; neither: nothing, and *why*. *later*: not until then."""
-
-    phone: str
-    body: str | None
-    why: str
-    later: float | None = None
-    call: bool = False
 
 
 class Conversation:
@@ -139,7 +130,7 @@ class Conversation:
             record, dropped = plan.pointless(self.clinic, record.but(unanswered=0), "link_opened")
             return self._bare(record, dropped, {"at": now, "in": "link_opened", "visit": link.visit}), b"opened"
 
-        self._told(link.patient, f"open:{token}", decide)
+        self.told(link.patient, f"open:{token}", decide)
         return self.booking.get(link.visit)
 
     def link(self, token: str) -> str | None:
@@ -157,16 +148,16 @@ class Conversation:
             session = record.session
             if record.owner or session is None or session.ended or (session.id, session.turn) != (body["s"], body["t"]):
                 out[:] = [Outgoing(record.phone, None, "the patient has moved on")]
-                return self._bare(record, (), {}), _note(out[0])
+                return self._bare(record, (), {}), outgoing.to_bytes(out[0])
             verdict = may_answer_silence(record, self.hours(record.whereabouts), now)
             if verdict.later is not None:
-                raise _PutOffError(verdict)
+                raise NotYetError(verdict)
             # This very effect is not taken back by its own turn: the carrier may be busy, and then it is tried again.
             record = record.but(planned={name: one for name, one in record.planned.items() if one != effect_id})
             found = take(self.clinic, patient, record, Input("sms", event="silence"), now)
             text = found.heard.text if verdict.go and session.channel == "sms" else None
             out[:] = [Outgoing(record.phone, text, verdict.why)]
-            return replace(found, event={**found.event, "fx": effect_id}), _note(out[0])
+            return replace(found, event={**found.event, "fx": effect_id}), outgoing.to_bytes(out[0])
 
         return self.outgoing(patient, effect_id, decide)
 
@@ -177,9 +168,9 @@ class Conversation:
             due = plan.due_effect(effect_id, body)
             found = plan.send(self.clinic, patient, record, due, self.hours(record.whereabouts), now)
             if found.turn is None:
-                raise _PutOffError(Verdict(False, found.why, found.later))
+                raise NotYetError(Verdict(False, found.why, found.later))
             turn = replace(found.turn, event={**found.turn.event, "fx": effect_id})
-            return turn, _note(Outgoing(found.phone, found.text, found.why, call=found.call))
+            return turn, outgoing.to_bytes(Outgoing(found.phone, found.text, found.why, call=found.call))
 
         return self.outgoing(patient, effect_id, decide)
 
@@ -221,10 +212,12 @@ class Conversation:
             taken = "a person has taken over" if record.owner and "by" not in body else ""
             why = "opted out" if record.opted_out else taken
             why = why or ("a landline takes no texts" if "landline" in record.facts else "")
+            why = why or ("" if record.consents_to(body["needs"]) else "no consent") if "needs" in body else why
+            record = record.but(planned={name: one for name, one in record.planned.items() if one != effect_id})
             allowed = not why and record.phone.startswith("+")
             out = Outgoing(record.phone, body["body"] if allowed else None, why or "asked for")
             event = {"at": now, "in": "text", "says": [out.body], "why": out.why, "fx": effect_id}
-            return self._bare(record, (), event), _note(out)
+            return self._bare(record, (), event), outgoing.to_bytes(out)
 
         return self.outgoing(patient, effect_id, decide)
 
@@ -242,8 +235,10 @@ class Conversation:
                 now,
             )
             if found.later is not None:
-                raise _PutOffError(Verdict(False, found.why, found.later))
-            return found.turn, _note(Outgoing(found.phone or "", None, found.why, call=found.phone is not None))
+                raise NotYetError(Verdict(False, found.why, found.later))
+            return found.turn, outgoing.to_bytes(
+                Outgoing(found.phone or "", None, found.why, call=found.phone is not None)
+            )
 
         return self.outgoing(patient, effect_id, decide)
 
@@ -253,33 +248,28 @@ class Conversation:
         def decide(record: Record, now: float) -> tuple[Turn, bytes]:
             return calls.over(self.clinic, patient, record, effect_id, status, by, now), b"over"
 
-        self._told(patient, f"over:{effect_id}", decide)
+        self.told(patient, f"over:{effect_id}", decide)
 
-    def note(
-        self,
-        patient: str,
-        key: str,
-        *,
-        tasks: tuple[str, ...] = (),
-        opted_out: bool = False,
-        facts: frozenset[str] = frozenset(),
-        why: str = "",
-        phone: str = "",
-    ) -> None:
-        """Something became known outside a conversation (a failed delivery, a late opt-out): once per key. *phone* is
-        kept for a patient who was never heard of."""
+    def note(self, patient: str, key: str, *, tasks: tuple[str, ...] = (), why: str = "", phone: str = "") -> None:
+        """Something became known outside a conversation: once per key. *phone* is kept for a patient who was never heard
+        of."""
 
         def decide(record: Record, now: float) -> tuple[Turn, bytes]:
-            dropped: tuple[str, ...] = ()
-            record = replace(record, facts=record.facts | facts)
-            if opted_out:
-                dropped = tuple(record.planned.values())
-                record = replace(record, opted_out=True, planned={})
-            event = {"at": now, "in": "note", "why": why, "tasks": list(tasks), "opted_out": opted_out}
-            return replace(self._bare(record, dropped, event), tasks=tasks), b"noted"
+            event = {"at": now, "in": "note", "why": why, "tasks": list(tasks), "opted_out": False}
+            return replace(self._bare(record, (), event), tasks=tasks), b"noted"
+
+        self.told(patient, key, decide, phone)
+
+    def not_arrived(self, patient: str, key: str, lost: Lost, phone: str = "") -> bool:
+        """A text of ours did not arrive (undelivered.py): once per key. True: it will be sent again, or a call placed
+        instead. *phone* as for `note`."""
+
+        def decide(record: Record, now: float) -> tuple[Turn, bytes]:
+            found = settle(self.clinic, patient, record, lost, now)
+            return found, b"again" if found.later else b"noted"
 
         # A STOP that is learnt of late counts for an erased patient too; their record stays bare.
-        self._told(patient, key, decide, phone, bare=opted_out)
+        return self.told(patient, key, decide, phone, bare=lost.code == OPTED_OUT) == b"again"
 
     def flooded(self, phone: str, key: str) -> None:
         """A text of *phone* was over a limit and was not read: a person looks. Once per key."""
@@ -309,7 +299,7 @@ class Conversation:
 
     # -- inside --
 
-    def _told(
+    def told(
         self,
         patient: str,
         key: str,
@@ -317,10 +307,11 @@ class Conversation:
         phone: str = "",
         *,
         bare: bool = False,
-    ) -> None:
+    ) -> bytes | None:
         """Something that came about a patient, not from them: of one who was erased nothing is kept."""
         with suppress(GoneError):
-            self._commit(patient, phone, key, decide, bare=bare)
+            return self._commit(patient, phone, key, decide, bare=bare)
+        return None
 
     def _said(self, phone: str, key: str, decide: Callable[[Record, float], Turn]) -> bytes:
         """One turn on a call, rendered and stored under *key*."""
@@ -345,12 +336,12 @@ class Conversation:
             return replace(found, dropped=tuple(one for one in found.dropped if one != effect_id)), answer
 
         try:
-            raw = self._commit(patient, "", f"fx:{effect_id}", not_itself)
-        except _PutOffError as put_off:
+            raw = self._commit(patient, "", outgoing.key_of(effect_id), not_itself)
+        except NotYetError as put_off:
             return Outgoing("", None, put_off.verdict.why, put_off.verdict.later)
         except GoneError as gone:
             return Outgoing("", None, str(gone))
-        return Outgoing(**json.loads(raw))
+        return outgoing.from_bytes(raw)
 
     def _commit(
         self,
@@ -384,15 +375,3 @@ class Conversation:
                     return bytes(done.answer or b"")
                 time.sleep(random.random() * 0.004 * (attempt + 1))  # noqa: S311  # jitter, not a secret
         raise BusyError("This patient's conversation is busy; try again.")
-
-
-class _PutOffError(Exception):
-    """Not now but at verdict.later; nothing was decided, so nothing is committed."""
-
-    def __init__(self, verdict: Verdict) -> None:
-        super().__init__(verdict.why)
-        self.verdict = verdict
-
-
-def _note(out: Outgoing) -> bytes:
-    return json.dumps({"phone": out.phone, "body": out.body, "why": out.why, "call": out.call}).encode()

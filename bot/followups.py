@@ -15,8 +15,8 @@ from typing import Any, Protocol
 
 from bot.alerts import Alerts
 from bot.carrier import CarrierError, backoff
-from bot.codes import LANDLINE
-from bot.conversation import Conversation, Outgoing
+from bot.conversation import Conversation
+from bot.outgoing import Outgoing
 from bot.outreach.sender import CampaignSender
 from bot.reconcile import SETTLE_SECONDS, Lister, reconcile
 from bot.retention import Retention
@@ -24,6 +24,7 @@ from bot.sending import Gate, Stop
 from bot.store.model import Begun, Claim
 from bot.store.retain import KIND as RETENTION
 from bot.store.sends import Sends
+from bot.undelivered import Lost
 from bot.wording import segments
 
 MAX_TRIES = 100  # with doubling from 2 s to 15 min this is a day of trying
@@ -135,7 +136,9 @@ def _outgoing(
     if kind == "call":
         return office.conversation.place_call(patient, effect_id, told)
     if kind == "text":
-        return office.conversation.asked_for(patient, effect_id, told)
+        # One of a campaign that is sent again: it may have been paused or taken back meanwhile.
+        held = office.outreach.holds(effect_id, told, office.now()) if "c" in told and office.outreach else None
+        return held or office.conversation.asked_for(patient, effect_id, told)
     if kind == "outreach" and office.outreach is not None:
         return office.outreach.outgoing(office.conversation, patient, effect_id, told, office.now(), unsure=unsure)
     raise KeyError(f"There is no effect kind {kind!r}.")
@@ -178,13 +181,14 @@ def _send(office: Office, claim: Claim, kind: str, told: dict[str, Any], out: Ou
         carrier = office.carrier
         sid = carrier.call(out.phone, claim.id) if out.call else carrier.text(out.phone, out.body or "", claim.id)
     except CarrierError as error:
-        return _failed(office, claim, patient, error, tries)
+        return _failed(office, claim, kind, told, error, tries)
     office.sends.sent(claim.id, sid, office.now())
     office.gate.worked(cost, "call" if out.call else "text")
     return Result("done", "sent")
 
 
-def _failed(office: Office, claim: Claim, patient: str, error: CarrierError, tries: int) -> Result:
+def _failed(office: Office, claim: Claim, kind: str, told: dict[str, Any], error: CarrierError, tries: int) -> Result:
+    patient = str(told["p"])
     why = f"carrier {error.kind}, code {error.code}"
     if error.kind == "configuration":
         office.gate.refused(error.code)
@@ -195,11 +199,8 @@ def _failed(office: Office, claim: Claim, patient: str, error: CarrierError, tri
         return Result("put_off", why, office.now() + LOOK_SECONDS, unsure=True)
     if error.kind in ("away", "busy") and tries < MAX_TRIES:
         return Result("put_off", why, office.now() + backoff(tries))
-    note, key = office.conversation.note, f"failed:{error.kind}:{claim.id}"
+    lost = Lost(claim.id, kind, told, error.code, None)  # refused for good: nothing to send again
+    office.conversation.not_arrived(patient, f"failed:{error.kind}:{claim.id}", lost)
     if error.kind == "opted_out":
-        note(patient, key, opted_out=True, why=why)
         return Result("done", "the carrier says this phone has opted out")
-    landline = error.code in LANDLINE
-    facts = frozenset({"landline"}) if landline else frozenset()
-    note(patient, key, tasks=("landline" if landline else "undelivered",), facts=facts, why=why)
     return Result("buried", why)

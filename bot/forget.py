@@ -77,7 +77,7 @@ def erase_spooled(folder: Path, cipher: Cipher, patient: str) -> int:
             entry = json.loads(cipher.open(f"spool:{path.name.removesuffix('.bad')}", path.read_bytes()))
         except (OSError, UnreadableError):
             continue
-        named = [one for one in (entry.get("given") or entry.get("args") or [])[:1] if isinstance(one, str)]
+        named = [one for one in entry.get("given") or entry.get("args") or [] if isinstance(one, str)]
         if any(cipher.patient_id(one) == patient for one in named):
             path.unlink(missing_ok=True)
             gone += 1

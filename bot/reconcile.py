@@ -13,7 +13,7 @@ from typing import Protocol
 import structlog
 
 from bot.carrier import CarrierError, Row
-from bot.conversation import Outgoing
+from bot.outgoing import Outgoing
 from bot.sending import Gate
 from bot.store.model import Begun
 from bot.store.sends import Sends

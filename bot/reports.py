@@ -5,21 +5,25 @@ Repeated, late and out-of-order reports change nothing (twilio.md A2).
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from zoneinfo import ZoneInfo
 
-from bot.codes import LANDLINE, UNREGISTERED
+from bot import outgoing
+from bot.alerts import not_told
+from bot.codes import UNREGISTERED
 from bot.conversation import Conversation
 from bot.counts import delivered
 from bot.outreach.roster import Roster
 from bot.sending import Gate
 from bot.store.model import Report
-from bot.store.sends import Sends
+from bot.store.sends import Sends, Sent
 from bot.store.store import Store
+from bot.undelivered import OPTED_OUT, Lost
 
-OPTED_OUT = 21610
 ENDED = frozenset({"completed", "busy", "no-answer", "failed", "canceled"})
 BROKEN = frozenset({"undelivered", "failed"})
+ARRIVED = frozenset({"delivered", "read"})
 
 
 class Reports:
@@ -29,20 +33,27 @@ class Reports:
         self.store, self.conversation, self.now = store, conversation, now
         self.roster, self.sends = Roster(store), Sends(store)
 
-    def delivered(self, sid: str, status: str, error_code: int | None, effect_id: str | None) -> None:
-        """A text's new state. *effect_id* is ours and came back in the signed address; None: a reply in a webhook."""
+    def delivered(
+        self, sid: str, status: str, error_code: int | None, effect_id: str | None, to: str | None = None
+    ) -> None:
+        """A text's new state. *effect_id* is ours and came back in the signed address; None: a reply in a webhook, whose
+        patient is known by its number *to* alone."""
         now = self.now()
         final = status == "delivered" or status in BROKEN
         count = delivered(now, self.conversation.clinic.zone, status, error_code) if final else ("", "", 0)
         report = Report("text report", *count)
         if effect_id is None:
+            if status in BROKEN and to is not None:
+                self._reply_lost(sid, error_code or 0, to)
             self.store.set_status(sid, status, error_code, now, sid, report)
             return
+        sent, known = self.sends.what(effect_id), self.sends.known(effect_id)
         # The note first: it is made once for its key, and a report that failed half-way comes again.
-        if status in BROKEN:
-            self._broken(effect_id, error_code)
+        lost = status in BROKEN and (known is None or known.status not in ARRIVED)
+        again = lost and self._goes_again(effect_id, error_code or 0, sent)
         self.store.set_status(effect_id, status, error_code, now, sid, report)
-        self._of_campaign(effect_id, status, error_code)
+        if not again:
+            self._of_campaign(str(sent.told.get("of", effect_id)) if sent else effect_id, status, error_code)
 
     def _of_campaign(self, effect_id: str, status: str, error_code: int | None) -> None:
         """A recipient of a campaign: the roster keeps what became of the text, in rank like the text itself."""
@@ -50,20 +61,30 @@ class Reports:
             state = "delivered" if status == "delivered" else "failed"
             self.roster.move(effect_id, state, str(error_code) if error_code else "")
 
-    def _broken(self, effect_id: str, error_code: int | None) -> None:
-        sent = self.sends.what(effect_id)
-        if sent is None:
-            return
-        opted_out = error_code == OPTED_OUT
-        facts = frozenset({"landline"}) if error_code in LANDLINE else frozenset()
-        tasks = () if opted_out else ("landline",) if facts else ("undelivered",)
-        if error_code in UNREGISTERED:
+    def _goes_again(self, effect_id: str, code: int, sent: Sent | None) -> bool:
+        """What is made of it is decided in undelivered.py, once."""
+        if code in UNREGISTERED:
             channels = self.conversation.clinic.alerts
-            Gate(self.store, self.now, limit=0, zone=ZoneInfo("UTC"), channels=channels).refused(error_code)
-        why = f"carrier code {error_code or 0}"
-        self.conversation.note(
-            sent.patient, f"report:{effect_id}", tasks=tasks, opted_out=opted_out, facts=facts, why=why
-        )
+            Gate(self.store, self.now, limit=0, zone=ZoneInfo("UTC"), channels=channels).refused(code)
+        if sent is None:
+            self._alert_lost(effect_id)
+            return False
+        kept = self.store.load(sent.patient, outgoing.key_of(effect_id)).answer
+        text = outgoing.from_bytes(kept).body if kept else None
+        lost = Lost(effect_id, sent.kind, sent.told, code, text, sent.at)
+        return self.conversation.not_arrived(sent.patient, f"report:{effect_id}", lost)
+
+    def _alert_lost(self, effect_id: str) -> None:
+        """Staff were not reached by text; the other ways are told."""
+        effect = self.store.effect(effect_id)
+        if effect is not None and effect.kind == "alert":
+            not_told(self.store, json.loads(effect.body)["to"], self.conversation.clinic.alerts, self.now())
+
+    def _reply_lost(self, sid: str, code: int, to: str) -> None:
+        """A reply cannot be sent again: its moment has passed. Reported only where the number's own status address is set."""
+        patient = self.conversation.patient_id(to)
+        if code == OPTED_OUT or self.store.load(patient, "").record is not None:
+            self.conversation.not_arrived(patient, f"report:{sid}", Lost(sid, "reply", {}, code), to)
 
     def call_status(
         self, sid: str, status: str, *, sequence: int | None, answered_by: str | None, effect_id: str | None

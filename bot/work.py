@@ -34,7 +34,8 @@ class Work:
         self.values = spoken(record.visit_at, clinic.zone, step.session.language)
         self.dropped: list[str] = []
         self.notes: dict[str, Any] = {}
-        self._drop("silence", "late")  # this turn's own answer takes the place of one that was still to be sent
+        # This turn's own answer takes the place of what was still to be sent, or to be sent again.
+        self._drop("silence", *(name for name in record.planned if name.startswith("late")))
 
     def perform(self, effect: engine.Effect) -> None:
         getattr(self, f"_do_{effect.kind}")(effect.value)

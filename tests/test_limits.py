@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from bot.conversation import Outgoing
 from bot.followups import carry_out
+from bot.outgoing import Outgoing
 from bot.regions import is_allowed
 from bot.store import Begun, Claim
 from bot.store.store import Store

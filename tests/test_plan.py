@@ -12,7 +12,8 @@ import pytest
 
 from bot.catalog import make_clinic
 from bot.consent import hours_for
-from bot.conversation import Conversation, Outgoing
+from bot.conversation import Conversation
+from bot.outgoing import Outgoing
 from bot.plan import due_effect, judge
 from bot.record import Consent, Record, from_bytes, to_bytes
 from bot.store.memory import MemoryStore

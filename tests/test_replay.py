@@ -24,6 +24,7 @@ from bot.store.retain import Retained
 from bot.store.store import Store
 from bot.takeover import TakeOver
 from bot.turn import Input
+from bot.undelivered import Lost
 from bot.versions import Versions
 from bot.whatif import what_if
 from bot.wiring import App, edition_of, put_together
@@ -130,10 +131,9 @@ class Ward:
 
     def reported(self) -> None:
         if self.record() != Record(PHONE):
-            self.talk.note(
-                self.patient, self.key(), tasks=("undelivered",), opted_out=self.random.random() < 0.2,
-                facts=frozenset({"landline"}) if self.random.random() < 0.2 else frozenset(), why="carrier code 30003",
-            )  # fmt: skip
+            code = self.random.choice([30003, 30003, 30005, 21610, 30006])
+            told = {"s": "x", "n": self.random.choice(["text", "late"])}
+            self.talk.not_arrived(self.patient, self.key(), Lost("0-x", "text", told, code, "words", self.at))
 
     def dialled(self) -> None:
         self.talk.dialled(PHONE, self.key(), step="3", status=self.random.choice(["completed", "no-answer"]))

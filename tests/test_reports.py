@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from bot.catalog import make_clinic
@@ -12,6 +10,7 @@ from bot.record import Consent, Record
 from bot.reports import Reports
 from bot.store.sends import Sends, Sent
 from bot.store.store import Store
+from bot.undelivered import OPTED_OUT, Lost
 
 
 class Notes:
@@ -20,13 +19,14 @@ class Notes:
     clinic = make_clinic(values={}, link=lambda _: ("", ""), new_id=str, new_effect=str)
 
     def __init__(self) -> None:
-        self.kept: dict[str, dict[str, Any]] = {}
+        self.kept: dict[str, Lost] = {}
         self.broken = False
 
-    def note(self, patient: str, key: str, **more: Any) -> None:
+    def not_arrived(self, patient: str, key: str, lost: Lost, phone: str = "") -> bool:
         if self.broken:
             raise ConnectionError("the store is away")
-        self.kept.setdefault(key, more)
+        self.kept.setdefault(key, lost)
+        return False
 
 
 def test_a_late_opt_out_whose_note_failed_counts_when_the_report_comes_again(store: Store) -> None:
@@ -41,7 +41,7 @@ def test_a_late_opt_out_whose_note_failed_counts_when_the_report_comes_again(sto
     notes.broken = False
     for _ in range(2):
         reports.delivered("SM" + "1" * 32, "undelivered", 21610, effect)
-    assert [more["opted_out"] for more in notes.kept.values()] == [True]
+    assert [lost.code for lost in notes.kept.values()] == [OPTED_OUT]
 
 
 def test_a_landline_is_texted_no_more() -> None:

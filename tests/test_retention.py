@@ -12,8 +12,9 @@ import pytest
 
 from bot import retention as policy
 from bot.audit import log_faults
-from bot.conversation import Conversation, Outgoing
+from bot.conversation import Conversation
 from bot.keys import reseal
+from bot.outgoing import Outgoing
 from bot.record import ERASED, Record, from_bytes, to_bytes
 from bot.retention import DAY, Keep, Retention, next_night
 from bot.store import Effect

@@ -258,11 +258,12 @@ def test_a_caller_who_waits_is_never_answered_with_nothing(client: FlaskClient, 
 
 def test_reports_reach_whoever_keeps_them(client: FlaskClient, conversation: FakeConversation) -> None:
     report = {"AccountSid": ACCOUNT, "MessageSid": "SM" + "a" * 32, "MessageStatus": "failed", "ErrorCode": "30003"}
+    report |= {"From": "+17135550100", "To": "+17135550142"}
     assert post(client, "/status?m=fx-1", report).status_code == 204
     progress = call(CallStatus="no-answer", SequenceNumber="3", AnsweredBy="unknown")
     assert post(client, "/call-status?m=%3Cx%3E", progress).status_code == 204
     assert conversation.reported == [
-        ("SM" + "a" * 32, "failed", 30003, "fx-1"),
+        ("SM" + "a" * 32, "failed", 30003, "fx-1", "+17135550142"),
         ("CA" + "c" * 32, "no-answer", {"sequence": 3, "answered_by": "unknown", "effect_id": None}),
     ]
 

@@ -17,8 +17,8 @@ from rq.serializers import JSONSerializer
 
 from bot.carrier import CarrierError, Row
 from bot.consent import Hours, Verdict, hours_for, may_answer_silence, may_follow_up
-from bot.conversation import Outgoing
 from bot.followups import Office, carry_out
+from bot.outgoing import Outgoing
 from bot.record import Consent, Record
 from bot.relay import DESCRIPTION, JOB, QUEUE, Relay
 from bot.sending import Gate, pause, resume
@@ -26,6 +26,7 @@ from bot.store import Effect
 from bot.store.model import Begun, Claim
 from bot.store.sends import Sends
 from bot.store.store import Store
+from bot.undelivered import Lost, settle
 from workers import executor
 from workers.executor import Executor
 from workers.run import AllowedJob, make_worker
@@ -50,6 +51,11 @@ class Desk:
 
     def note(self, patient: str, key: str, **more: Any) -> None:
         self.notes.append((key.partition(":")[0], more))
+
+    def not_arrived(self, patient: str, key: str, lost: Lost) -> bool:
+        found = settle(None, patient, Record(""), lost, 100.0)  # type: ignore[arg-type]  # nothing is planned
+        self.notes.append((key.partition(":")[0], {"tasks": found.tasks, "opted_out": found.record.opted_out}))
+        return False
 
 
 class Line:

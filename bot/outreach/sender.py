@@ -9,7 +9,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from bot.conversation import Conversation, Outgoing
+from bot.conversation import Conversation
+from bot.outgoing import Outgoing
 from bot.outreach.campaigns import parked_until
 from bot.outreach.opening import opening
 from bot.outreach.roster import Roster, parts_of
@@ -43,6 +44,13 @@ class CampaignSender:
             if not unsure and not self._my_turn(effect, told, now):
                 return Outgoing("", None, "cancelled")
             return self._decide(talk, patient, effect, told)
+        except _NotYetError as wait:
+            return Outgoing("", None, wait.why, later=wait.at)
+
+    def holds(self, effect: str, told: Mapping[str, Any], now: float) -> Outgoing | None:
+        """Why a text that is sent again does not go now; None: it may."""
+        try:
+            return None if self._my_turn(effect, told, now) else Outgoing("", None, "cancelled")
         except _NotYetError as wait:
             return Outgoing("", None, wait.why, later=wait.at)
 

@@ -15,11 +15,12 @@ from bot.store.store import STATUS_SECONDS, Store
 @dataclass(frozen=True, slots=True)
 class Sent:
     """Something that was handed to the carrier: whose it is, the effect's kind and what of its body is kept (never the
-    words: they are the stored answer of ``fx:<effect>``, for two days)."""
+    words: they are the stored answer of ``fx:<effect>``, for two days), and when."""
 
     patient: str
     kind: str
     told: Mapping[str, Any]
+    at: float = 0.0
 
 
 class Sends:
@@ -34,7 +35,7 @@ class Sends:
         """From here on it may have been sent. How often it was marked; 0: somebody else has claimed it, or it was
         cancelled, so it must not be sent. *kind* and *told*: of the effect, for a report that comes late."""
         store, tag = self.store, self.store.tag_of(claim.id)
-        args = [claim.attempt, now, self._sealed(claim.id, Sent(patient, kind, told)), STATUS_SECONDS]
+        args = [claim.attempt, now, self._sealed(claim.id, Sent(patient, kind, told, now)), STATUS_SECONDS]
         return int(store.mark_sent(keys=[f"{tag}e:{claim.id}", f"{tag}o:{claim.id}"], args=args))
 
     def keep(self, effect_id: str, what: Sent) -> None:
@@ -54,7 +55,7 @@ class Sends:
 
     def _sealed(self, effect_id: str, what: Sent) -> bytes:
         kept = {name: value for name, value in what.told.items() if name not in ("p", "body")}
-        plain = json.dumps([what.patient, what.kind, kept]).encode()
+        plain = json.dumps([what.patient, what.kind, kept, what.at]).encode()
         return self.store.cipher.seal(f"{self.store.tag_of(effect_id)}o:{effect_id}", plain)
 
     def sent(self, effect_id: str, sid: str, now: float) -> None:

@@ -72,8 +72,10 @@ class Conversation(Protocol):
 class Reports(Protocol):
     """Who keeps what Twilio reports on texts and calls of ours; repeated and late reports must be harmless there."""
 
-    def delivered(self, sid: str, status: str, error_code: int | None, effect_id: str | None) -> None:
-        """What became of a text."""
+    def delivered(
+        self, sid: str, status: str, error_code: int | None, effect_id: str | None, to: str | None = None
+    ) -> None:
+        """What became of a text; *to*: whose, which tells it of a reply, that has no *effect_id*."""
 
     def call_status(
         self, sid: str, status: str, *, sequence: int | None, answered_by: str | None, effect_id: str | None

@@ -73,6 +73,7 @@ class Delivery:
     account: str
     status: str
     error_code: int | None
+    to: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +150,7 @@ def delivery(form: Form) -> Delivery:
         account=_shaped(form, "AccountSid", _ACCOUNT),
         status=_shaped(form, "MessageStatus", _WORD),
         error_code=int(code) if code else None,
+        to=_phone_of(_one(form, "To")),
     )
 
 

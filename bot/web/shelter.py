@@ -119,9 +119,11 @@ class Shelter:
 
     # -- reports --
 
-    def delivered(self, sid: str, status: str, error_code: int | None, effect_id: str | None) -> None:
-        again = {"do": "delivered", "args": [sid, status, error_code, effect_id], "more": {}}
-        self._kept(lambda: self._reports.delivered(sid, status, error_code, effect_id), again, None)
+    def delivered(
+        self, sid: str, status: str, error_code: int | None, effect_id: str | None, to: str | None = None
+    ) -> None:
+        again = {"do": "delivered", "args": [sid, status, error_code, effect_id, to], "more": {}}
+        self._kept(lambda: self._reports.delivered(sid, status, error_code, effect_id, to), again, None)
 
     def call_status(
         self, sid: str, status: str, *, sequence: int | None, answered_by: str | None, effect_id: str | None

@@ -16,7 +16,7 @@ def message(desk: Desk, request: Request) -> Response:
     """What became of a text; ``?m=`` in the signed address is the effect that sent it."""
     report = parameters.delivery(desk.signed_form(request))
     desk.ours(report.account)
-    desk.reports.delivered(report.sid, report.status, report.error_code, _effect(request))
+    desk.reports.delivered(report.sid, report.status, report.error_code, _effect(request), report.to)
     return Response(status=204)
 
 
