@@ -31,6 +31,7 @@ from bot.store.spool import Spool
 from bot.store.store import Store
 from bot.store.walk import walk as walk_store
 from bot.turn import Input
+from bot.undelivered import Lost
 from tests.test_conversation import PHONE, Make, make, record, text, walk
 from tests.whole import ROOT, Whole
 
@@ -103,7 +104,7 @@ def test_what_comes_late_for_an_erased_patient_revives_nothing(make: Make, store
     assert to_bytes(record(store, cipher)) == bare
     assert store.tasks() == []
     assert store.events(patient) == []
-    conversation.note(patient, "21610", opted_out=True, why="carrier code 21610")
+    conversation.not_arrived(patient, "21610", Lost("0-x", "text", {}, 21610))
     assert (record(store, cipher).opted_out, record(store, cipher).phone) == (True, ""), "a late STOP counts"
 
 

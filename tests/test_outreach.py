@@ -21,6 +21,7 @@ from bot.record import Consent, Record
 from bot.sending import pause as stop_all
 from bot.sending import resume as go_on
 from bot.store.store import Store
+from bot.undelivered import Lost
 from tests.outreach_stage import HEAD, NOON, OURS, ZONE, Clinic, phone, rows
 
 
@@ -35,7 +36,7 @@ def test_every_row_has_its_reason(clinic: Clinic, store: Store) -> None:
     talk.hear(phone(1), "sms", "hi", "a1")
     talk.hear(phone(2), "sms", "hi", "b1")
     talk.hear(phone(2), "sms", "STOP", "b2")
-    talk.note(store.cipher.patient_id(phone(3)), "n3", facts=frozenset({"landline"}))
+    talk.not_arrived(store.cipher.patient_id(phone(3)), "n3", Lost("0-x", "text", {}, 30006))
     table = [
         ("", "yes", "form", "no_phone"), ("12345", "yes", "form", "bad_phone"), ("1.71E+10", "yes", "form", "damaged_phone"),
         ("+14165550142", "yes", "form", "region"), ("+18005550142", "yes", "form", "no_person"),

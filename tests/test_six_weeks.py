@@ -9,6 +9,7 @@ import pytest
 
 from bot.plan_command import evidence
 from bot.record import Consent
+from bot.undelivered import Lost
 from tests.sandbox_stage import PATIENT
 from tests.test_calls import CHICAGO, Line
 from tests.test_calls import line as line  # the fixture: one clinic on the local Twilio
@@ -115,7 +116,7 @@ def test_a_landline_is_called_for_its_check_in_only_when_it_agreed_to_calls(line
     weeks.say("hi", "yes", "no", "no", "no", "9", "yes")
     by: tuple[Consent, ...] = (Consent("follow_up", agreed, 1.0, "form", "", "call"),)
     line.app.conversation.agree(PATIENT, "form", by)
-    line.app.conversation.note(line.patient(), "landline", facts=frozenset({"landline"}))
+    line.app.conversation.not_arrived(line.patient(), "landline", Lost("0-x", "text", {}, 30006))
     weeks.until(3.1)
     ringing = line.stage.sandbox.ringing(PATIENT)
     assert len(ringing) == int(agreed)
