@@ -27,6 +27,8 @@ PATIENCE = 20.0
 class Whole:
     """Start, talk, move the clock, stop. *log* is everything that the processes printed."""
 
+    command = ("-m", "bot", "run")
+
     def __init__(self, **settings: str) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="tb-"))
         kept = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG", "TMPDIR")}
@@ -48,7 +50,7 @@ class Whole:
 
     def __enter__(self) -> Self:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "bot", "run"], cwd=ROOT, env=self.environment, stdout=self.output, stderr=self.output
+            [sys.executable, *self.command], cwd=ROOT, env=self.environment, stdout=self.output, stderr=self.output
         )
         found = self.until(lambda: re.search(r"Open (http://\S+)", self.log()), "the product is ready")
         self.address = found.group(1).rstrip("/")
