@@ -69,11 +69,10 @@ def open_walk(
     flow that ``follows`` outcomes goes on from the patient's newest result."""
     loaded = clinic.flows[flow]
     language = record.session.language if record.session else clinic.language or "en"
-    answers: dict[str, Any] = {"language_choice": language} if "language_choice" in loaded.flow.context else {}
-    answers |= known or {}
+    answers = _told(clinic, record, loaded, language) | dict(known or {})
     outcome = record.result if record.result in loaded.flow.follows else None
     session = Session(clinic.new_id(), loaded.flow.id, loaded.hash, language, door, answers=answers, outcome=outcome)
-    step = _hand_over(clinic, engine.start(loaded, session))
+    step = _hand_over(clinic, record, engine.start(loaded, session))
     found = _written(
         clinic, patient, record, given or Input(door, event="call"), Reading("unclear", why="begun by us"), step, now
     )
@@ -201,7 +200,7 @@ def _move(clinic: Clinic, patient: str, record: Record, given: Input, reading: R
         step = engine.look(loaded, session)
     else:
         step = engine.advance(loaded, session, reading)
-    step = _hand_over(clinic, step)
+    step = _hand_over(clinic, record, step)
     return _written(clinic, patient, record, given, reading, step, now)
 
 
@@ -241,11 +240,23 @@ def _new_session(clinic: Clinic, record: Record, given: Input) -> Session:
     known = clinic.language or (record.session.language if record.session else None)
     if given.door == "sms":
         known = known or guess_language(given.said)
-    answers: dict[str, Any] = {"language_choice": known} if known else {}
-    phone = record.phone
-    if record.opted_out or "landline" in record.facts or not (phone.startswith("+") and clinic.may_text(phone)):
-        answers["textable"] = "no"
+    answers = _told(clinic, record, loaded, known)
     return Session(clinic.new_id(), loaded.flow.id, loaded.hash, known or "en", given.door, answers=answers)
+
+
+def textable(clinic: Clinic, record: Record) -> bool:
+    """Whether a text may go to this patient's phone at all."""
+    phone = record.phone
+    barred = record.opted_out or "landline" in record.facts
+    return not barred and phone.startswith("+") and clinic.may_text(phone)
+
+
+def _told(clinic: Clinic, record: Record, loaded: Loaded, language: str | None) -> dict[str, Any]:
+    """What a walk of this flow is told at its beginning, of what it has names for: the language, when it is known, and
+    that no text may go to this phone."""
+    told = {"language_choice": language} if language else {}
+    told |= {} if textable(clinic, record) else {"textable": "no"}
+    return {name: value for name, value in told.items() if name in loaded.flow.context}
 
 
 def _not_an_answer(given: Input, record: Record, reading: Reading) -> bool:
@@ -270,16 +281,17 @@ def _comes_back(loaded: Loaded, record: Record, given: Input, reading: Reading, 
     return given.door != session.channel or (idle > REST_SECONDS and resume.target in session.trail)
 
 
-def _hand_over(clinic: Clinic, step: Step) -> Step:
+def _hand_over(clinic: Clinic, record: Record, step: Step) -> Step:
     for _ in range(5):
         if step.handover is None:
             return step
         flow, state = step.handover
         loaded = clinic.flows[flow]
+        told = _told(clinic, record, loaded, step.session.language)
         session = replace(
-            step.session, flow=flow, flow_hash=loaded.hash, answers={}, trail=(), ended=False, outcome=None, rule=None,
+            step.session, flow=flow, flow_hash=loaded.hash, answers=told, trail=(), ended=False, outcome=None, rule=None,
             reason=None,
-        )  # fmt: skip  # what is known of an earlier walk is never a result of this one
+        )  # fmt: skip  # what was answered or found in an earlier walk is never an answer or a result of this one
         after = engine.start(loaded, session, at=state, greet=False)
         step = replace(after, say=(*step.say, *after.say), effects=(*step.effects, *after.effects))
     return step

@@ -13,6 +13,7 @@ Rules of this file
 7. A decision asks only while its first undecided rule needs it (guard.py: three-valued), so what is not asked could not
    have changed the result.
 8. An ended session does not move again, except by rule 3, by RESTART, or by an event of the flow.
+9. RESTART forgets every answer of the patient; what the host told (no question of the flow stores it) stays true.
 """
 
 from __future__ import annotations
@@ -154,7 +155,8 @@ def _channel(session: Session) -> Literal["sms", "voice"]:
 
 
 def _again_from_the_top(loaded: Loaded, session: Session) -> Step:
-    fresh = Session(session.id, session.flow, session.flow_hash, session.language, session.channel, turn=session.turn)
+    told = {name: value for name, value in session.answers.items() if name not in loaded.stored}
+    fresh = Session(session.id, session.flow, session.flow_hash, session.language, session.channel, answers=told)
     step = start(loaded, fresh.but(turn=session.turn - 1))
     return replace(step, effects=(Effect("cancel", "follow_ups"), Effect("restarted"), *step.effects))
 

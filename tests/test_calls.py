@@ -76,12 +76,12 @@ class Line:
     def texts(self, phone: str = PATIENT) -> list[str]:
         return [one.body for one in self.stage.sandbox.messages.values() if one.to == phone]
 
-    def plan_call(self, phone: str = PATIENT, **record: object) -> str:
-        """A call is planned for a patient who agreed to follow-ups."""
+    def plan_call(self, phone: str = PATIENT, flow: str = "call", **record: object) -> str:
+        """A call is planned for a patient who agreed to follow-ups; *flow* is what whoever picks up is asked."""
         effect, patient = self.store.new_effect_id(self.patient(phone)), self.patient(phone)
         consents = (Consent("follow_up", True, 1.0, "test"),)
         kept = Record(phone, consents=consents, **record)  # type: ignore[arg-type]
-        body = f'{{"p": "{patient}", "f": "call", "n": "call"}}'.encode()
+        body = f'{{"p": "{patient}", "f": "{flow}", "n": "call"}}'.encode()
         version = self.store.load(patient, effect).version
         now = self.stage.clock()
         self.store.commit(

@@ -113,7 +113,7 @@ class Lengths(_Part):
 
 _ALLOWED = (
     {"never"}, {"always"}, {"when", "then"}, {"after", "never"}, {"every_path"}, {"monotone"}, {"parity"},
-    {"early_exit"}, {"no_claim"}, {"unasked"}, {"lengths"},
+    {"early_exit"}, {"no_claim"}, {"unasked"}, {"lengths"}, {"strictness"},
 )  # fmt: skip
 
 
@@ -132,6 +132,9 @@ class Check(_Part):
     no_claim: NoClaim | None = None
     unasked: Unasked | None = None
     lengths: Lengths | None = None
+    strictness: dict[Literal["consent", "red_flag"], Phrases] | None = Field(
+        None, description="The states whose questions are read so: only a clear yes agrees, only a clear no denies."
+    )
 
     @model_validator(mode="after")
     def _known_shape(self) -> Check:

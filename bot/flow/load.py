@@ -73,6 +73,11 @@ class Loaded:
     def states(self) -> dict[str, model.State]:
         return dict(self.flow.states)
 
+    @cached_property
+    def stored(self) -> frozenset[str]:
+        """The answers that questions ask for; the other names of the context are told by the host."""
+        return frozenset(one.store for one in self.flow.states.values() if isinstance(one, model.Question))
+
     def problem(self, path: Path, message: str) -> Problem:
         """A problem at *path* of this flow's JSON."""
         return Problem(*self.placed.place(path), message)

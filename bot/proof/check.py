@@ -139,7 +139,7 @@ class _Checking:
 
         explorer = Explorer(
             self.watch.loaded, visit=visit, latch=self.promises.latch, crash=self._crash, collapse=self.collapse,
-            limit=self.limit,
+            limit=self.limit, entries=entries(self.loaded, self.flows),
         )  # fmt: skip
         with suppress(EnoughError):
             explorer.run()
@@ -156,13 +156,7 @@ class _Checking:
             self.report.problems.append(Finding(problem, (*lines, "  Bot: (stops)")))
 
     def _shape(self, explored: Explored) -> None:
-        entries = frozenset(
-            state.state
-            for other in self.flows.values()
-            for state in other.flow.states.values()
-            if isinstance(state, model.Handover) and state.flow == self.loaded.flow.id
-        )
-        self._say(shape.unreached(self.loaded, explored, self.watch, entries))
+        self._say(shape.unreached(self.loaded, explored, self.watch))
         self._say(shape.idle_guards(self.loaded, self.watch))
         self._say(shape.tables(self.loaded, self.collapse, self.watch))
         self._say(shape.twice(self.loaded))
@@ -220,13 +214,14 @@ class _Checking:
                     self._warn([(("invariants", at), message)])
             every: tuple[tuple[object, Callable[..., Iterator[tuple[Path, str]]]], ...] = (
                 (kind.no_claim, texts.claims), (kind.unasked, texts.unasked), (kind.lengths, texts.lengths),
+                (kind.strictness, shape.strictness),
             )  # fmt: skip
             for rule, search in every:
                 if rule is not None:
                     found = list(search(self.loaded, rule))
                     self._say((path, f"{one.id}: {message}") for path, message in found)
                     if not found:
-                        self.report.held[one.id] = len(self.loaded.flow.texts)
+                        self.report.held[one.id] = len(kind.strictness or self.loaded.flow.texts)
 
     def _broken(self, at: int, extra: str, lines: list[str]) -> None:
         one = self.loaded.flow.invariants[at]
@@ -275,6 +270,13 @@ class _Checking:
                 if row is not None:
                     return f"In {name!r}, asking in turn and asking everything differ.", [f"  {row}"]
         return None
+
+
+def entries(loaded: Loaded, flows: Mapping[str, Loaded]) -> frozenset[str]:
+    """The states of *loaded* in which a walk goes on that another of *flows* (or itself) hands over."""
+    every = [loaded, *(one for one in flows.values() if one.flow.id != loaded.flow.id)]
+    states = [state for one in every for state in one.flow.states.values() if isinstance(state, model.Handover)]
+    return frozenset(one.state for one in states if one.flow == loaded.flow.id and one.state in loaded.flow.states)
 
 
 def unknown_sources(loaded: Loaded) -> Iterator[tuple[Path, str]]:

@@ -2,9 +2,9 @@
 
 Four collapses, each an argument about engine.py; tests/proof/test_explore.py compares with an exploration without them:
 1. Values of an answer that no guard (of the flow or of its invariants) tells apart are one value.
-2. A name that no guard reads from here on is left out (a backwards data flow over the states). What an invariant reads
-   is kept; when BACK works no more, answers that no question ahead can change are fixed, and only what they leave open
-   of each invariant is kept (left.py).
+2. A name that no guard reads from here on is left out (a backwards data flow over the states). Of what an invariant
+   reads, what its comparisons say is kept; when BACK works no more, answers that no question ahead can change are fixed,
+   and only what they leave open of each invariant is kept (left.py).
 3. Of the way back only the last question is kept. BACK and coming back late lead to where the walk stood when it was
    asked something before, with the answers that it had there: its own beginning, which was explored. That holds while a
    session is nothing but its answers (``plain``); when one is more, everything is explored again with whole trails.
@@ -21,7 +21,7 @@ from typing import Any
 from bot.engine import Session
 from bot.flow import model
 from bot.flow.guard import UNCLEAR, Answer, Guard
-from bot.flow.invariant import conditions, tests_of
+from bot.flow.invariant import Condition, conditions, tests_of
 from bot.flow.load import BUILT_IN, Loaded, domain, guards
 from bot.proof.future import Future, names_in
 from bot.proof.left import Left
@@ -37,6 +37,42 @@ def invariant_guards(flow: model.Flow) -> list[Guard]:
             found += tests_of(condition)
         if one.check.monotone and one.check.monotone.unless:
             found.append(one.check.monotone.unless)
+    return found
+
+
+def _turn_knows(one: Condition | None, stores: dict[str, str]) -> frozenset[str]:
+    """Answers of which a turn like this needs no memory: the one that it gives, or all when it starts over."""
+    parts = (one.all or [one]) if one else []
+    heard = next((part.heard for part in parts if part.heard), [])
+    if heard == ["restart"]:
+        return frozenset(stores.values())
+    asked = [stores[part.from_[0]] for part in parts if part.from_ and len(part.from_) == 1 and part.from_[0] in stores]
+    return frozenset(asked) if heard == ["answer"] else frozenset()
+
+
+def remembered(flow: model.Flow) -> list[tuple[Guard, bool]]:
+    """The comparisons of invariants that need an answer of an earlier turn, and whether one stands under a ``not``."""
+    stores = {name: one.store for name, one in flow.states.items() if isinstance(one, model.Question)}
+    found: list[tuple[Guard, bool]] = []
+
+    def compare(guard: Guard | None, known: frozenset[str], turned: bool = False) -> None:
+        if guard and guard.name and guard.name not in known:
+            found.append((guard, turned))
+        for part in guard.parts if guard else ():
+            compare(part, known, turned or guard.op == "not")  # type: ignore[union-attr]  # it has parts
+
+    def look(one: Condition, known: frozenset[str]) -> None:
+        known |= _turn_knows(one, stores)
+        for part in [*(one.all or ()), *(one.any or ()), *([one.not_] if one.not_ else [])]:
+            look(part, known)
+        compare(one.was, frozenset())
+        compare(one.guard, known)
+
+    for invariant in flow.invariants:
+        check = invariant.check
+        for key, condition in conditions(check):
+            look(condition, _turn_knows(check.when, stores) if key == "then" else frozenset())
+        compare(check.monotone.unless if check.monotone else None, frozenset(), True)
     return found
 
 
@@ -107,10 +143,15 @@ class Collapse:
         self._resume = loaded.flow.resume.target if loaded.flow.resume else ""
         asks = [one for one in loaded.flow.states.values() if isinstance(one, model.Question)]
         self._host = set(loaded.flow.context) - {one.store for one in asks if not one.sets_language}
+        self._told = sorted(set(loaded.flow.context) - loaded.stored)  # stays when the walk starts over
         self.future = Future(loaded.flow)
         every = [guard for _, guard in guards(loaded.flow)] + invariant_guards(loaded.flow)
         self.language_matters = any(node.name == "language" for guard in every for node in guard.walk())
-        self.watched = sorted(names_in(invariant_guards(loaded.flow)) - set(BUILT_IN))
+        kept = remembered(loaded.flow)
+        self._compared = atoms(guard for guard, _ in kept)
+        self.watched = sorted(self._compared.keys() - set(BUILT_IN))
+        self._turned = {guard.name for guard, turned in kept if turned}
+        self._seen: dict[tuple[str, Answer | None], Key] = {}
         self._left = Left(loaded.flow)
         self._anew: dict[str, tuple[str, ...]] = {}
         self._names_for: dict[tuple[str, tuple[str, ...]], tuple[str, ...]] = {}
@@ -129,15 +170,27 @@ class Collapse:
         known: Key
         if settled:
             fixed = self._memory(session)
-            known = (fixed, *[answers.get(name) for name in self._rewritten(session.state)])
+            known = (fixed, *[self._says(name, answers.get(name)) for name in self._rewritten(session.state)])
         else:
-            known = (trail, self._resume in session.trail, *[answers.get(name) for name in self.watched])
+            watched = [self._says(name, answers.get(name)) for name in self.watched]
+            known = (trail, self._resume in session.trail, *watched)
         rest: Key = (
             session.state, session.channel, language, session.ended, session.disposition,
             tuple([answers.get(name) for name in names]), settled, session.outcome, known,
-            session.reason if self.future.reasons[session.state] else None,
+            session.reason if self.future.reasons[session.state] else None, tuple([answers.get(name) for name in self._told]),
         )  # fmt: skip
         return (session.misses, session.silences), rest
+
+    def _says(self, name: str, value: Answer | None) -> Key:
+        """What every comparison of an invariant says of *value*. Guards of invariants count when they are decided true,
+        so outside of a ``not`` what is undecided is as good as false."""
+        found = self._seen.get((name, value))
+        if found is None:
+            known = {} if value is None else {name: value}
+            verdicts = [atom.decide(known) for atom in self._compared[name]]
+            found = tuple(verdicts) if name in self._turned else tuple([one is True for one in verdicts])
+            self._seen[name, value] = found
+        return found
 
     def plain(self, session: Session) -> bool:
         """Nothing but the answers along its trail, and what the host gave, tells this session from its own beginning."""

@@ -12,7 +12,7 @@ from bot import engine
 from bot.flow.guard import Context
 from bot.flow.invariant import Check, Condition, tests_of
 from bot.flow.load import EVENTS, Loaded, Problem, domain
-from bot.proof.explore import ALWAYS_MOVE, Move, starts_over
+from bot.proof.explore import ALWAYS_MOVE, HANDED, Move, begins
 from bot.proof.future import effect_names
 from bot.proof.partial import Leaf, Tree, leaves, reduce_condition, reduce_guard, reduce_tree
 from bot.proof.talk import Talk
@@ -20,7 +20,7 @@ from bot.wording import MissingPlaceholderError
 
 Holds = Callable[[Move], bool]
 Both = tuple[int, Tree, Tree]  # place, and the two trees of a check: when and then, or after and never
-ALWAYS_HEARD = {"answer", "unclear", "silence", "switch", "return"}
+ALWAYS_HEARD = {"answer", "unclear", "silence", "switch", "return", HANDED.name}
 
 
 def _atom(one: Condition, talk: Talk) -> Holds:
@@ -75,7 +75,7 @@ _ATOMS: dict[str, Callable[[Any, Talk], Holds]] = {
     "first": _first,
     "does": _does,
     "text": _text,
-    "starts": lambda wanted, talk: lambda move: move.origin < 0 or starts_over(move.before, move.heard),
+    "starts": lambda wanted, talk: begins,
     "moves": _moves,
     "ends": lambda wanted, talk: lambda move: move.step.end == wanted,
     "ended": lambda wanted, talk: lambda move: move.step.session.ended is wanted,
@@ -202,7 +202,7 @@ class Promises:
         before, step = move.before, move.step
         after = step.session
         key = (
-            move.heard.name, move.origin < 0 or starts_over(before, move.heard), before.state, before.outcome,
+            move.heard.name, begins(move), before.state, before.outcome,
             before.channel, after.state, after.outcome, after.channel, after.ended, after.disposition, step.say,
             step.effects, step.end, after.reason, step.values.get("a"),
             (before.language, after.language) if self._tongue else None,
@@ -280,6 +280,9 @@ def unknown_names(loaded: Loaded) -> list[Problem]:
         for name in one.source:
             if name not in flow.sources:
                 found.append(loaded.problem(("invariants", at, "source"), f"{one.id}: There is no source {name!r}."))
+        for name in {name for names in (one.check.strictness or {}).values() for name in names} - flow.states.keys():
+            path = ("invariants", at, "check", "strictness")
+            found.append(loaded.problem(path, f"{one.id}: There is no state {name!r}."))
         for key, condition in _parts(one.check):
             for message in _unknown(condition, loaded):
                 found.append(loaded.problem(("invariants", at, "check", key), f"{one.id}: {message}"))

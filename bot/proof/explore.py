@@ -9,7 +9,7 @@ collapse.py. How often something was not understood, or nothing came, is read by
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Literal
@@ -43,6 +43,7 @@ class Heard:
 UNCLEAR = Heard("unclear", Reading("unclear"))
 SWITCH = Heard("switch", Reading("unclear"))
 RETURN = Heard("return", Reading("unclear"))  # by a new call, or late on the other channel: the flow's ``resume``
+HANDED = Heard("handed", Reading("unclear"))  # by another flow, which said already what comes first
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,13 +121,19 @@ def starts(loaded: Loaded, collapse: Collapse) -> Iterator[Session]:
                             yield replace(fresh, language=tongue, answers={**answers, name: tongue})
 
 
+def begins(move: Move) -> bool:
+    """The first turn of a walk, for the patient: the first of all, or of a walk that starts over."""
+    return (move.origin < 0 and move.heard is not HANDED) or starts_over(move.before, move.heard)
+
+
 def starts_over(before: Session, heard: Heard) -> bool:
     """The walk begins again with nothing known: RESTART, or START after the end."""
     return heard.name == "restart" or (heard.name == "opt_in" and before.ended)
 
 
 class Explorer:
-    """One exploration. *visit* sees every turn; *latch* says what is remembered after it (bits, see conditions.py)."""
+    """One exploration. *visit* sees every turn; *latch* says what is remembered after it (bits, see conditions.py);
+    *entries* are the states in which walks of other flows are handed over."""
 
     def __init__(
         self,
@@ -138,10 +145,11 @@ class Explorer:
         collapse: Collapse | None = None,
         thorough: bool = False,
         limit: int = LIMIT,
+        entries: Iterable[str] = (),
     ) -> None:
         self.loaded, self.visit, self.latch, self.crash = loaded, visit, latch, crash
         self.collapse = collapse or Collapse(loaded)
-        self.thorough, self.limit = thorough, limit
+        self.thorough, self.limit, self.entries = thorough, limit, sorted(entries)
         self.found = Explored()
         self.index: dict[Key, int] = {}
         self._events = events_of(loaded.flow)
@@ -166,6 +174,9 @@ class Explorer:
     def _begin(self, session: Session) -> None:
         for heard in [Heard("unclear", Reading("unclear")), *self._events]:
             self._turn(-1, session, heard, 0, session, partial(engine.begin, self.loaded, session, heard.reading))
+        for entry in self.entries if session.outcome is None else ():
+            drive = partial(engine.start, self.loaded, session, at=entry, greet=False)
+            self._turn(-1, session, HANDED, 0, session, drive)
 
     def _from(self, number: int) -> None:
         node = self.found.nodes[number]

@@ -12,7 +12,7 @@ from bot.flow import model
 from bot.flow.guard import Guard
 from bot.flow.load import texts_used
 
-EFFECTS = ("task", "link", "text", "grant", "plan", "cancel", "record")
+EFFECTS = tuple(model.Do.model_fields)
 
 
 class Ahead(NamedTuple):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from bot.flow import model
 from bot.flow.load import Loaded
@@ -16,12 +16,12 @@ from bot.proof.watch import Watch
 Said = tuple[Path, str]
 
 
-def unreached(loaded: Loaded, explored: Explored, watch: Watch, entries: frozenset[str]) -> Iterator[Said]:
+def unreached(loaded: Loaded, explored: Explored, watch: Watch) -> Iterator[Said]:
     """States that no walk comes to."""
     stood = {node.session.state for node in explored.nodes}
     for name, state in loaded.flow.states.items():
         passing = isinstance(state, model.Message | model.Decision)
-        if name not in (watch.entered if passing else stood) and name not in entries:
+        if name not in (watch.entered if passing else stood):
             yield ("states", name), f"No walk ever comes to the state {name!r}."
 
 
@@ -167,6 +167,15 @@ def lenient_screens(loaded: Loaded) -> Iterator[Said]:
         if isinstance(state, model.Question) and state.takes.topics and state.takes.strictness != "red_flag":
             message = f"{name!r} asks for symptoms, so its answer is read with strictness 'red_flag'."
             yield ("states", name, "takes"), message
+
+
+def strictness(loaded: Loaded, wanted: Mapping[str, list[str]]) -> Iterator[Said]:
+    """Questions that are not read as strictly as the flow promises."""
+    for strict, names in wanted.items():
+        for name in names:
+            takes = getattr(loaded.flow.states.get(name), "takes", None)
+            if takes is not None and takes.strictness != strict:
+                yield ("states", name, "takes"), f"The answer to {name!r} is not read with strictness {strict!r}."
 
 
 def _json(value: object) -> str:

@@ -70,6 +70,8 @@ class Talk:
             return "(goes on by text)" if session.channel == "voice" else "(calls the clinic)"
         if heard.name == "return":
             return "(comes back later)"
+        if heard.name == "handed":
+            return "(was talking with us in another flow, which goes on here)"
         if heard.name != "answer":
             return WORDS.get(heard.name, heard.name.upper())
         state = self.loaded.flow.states.get(session.state)

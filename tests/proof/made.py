@@ -51,19 +51,20 @@ def _said(value: Any) -> set[str]:
 def small(seed: int) -> dict[str, Any]:
     """Three yes/no questions with guards, events and invariants by chance; many are broken, and are meant to be."""
     luck = random.Random(seed)
-    names = ["q1", "q2", "q3"]
+    asked = ["q1", "q2", "q3"]
+    names = [*asked, "told"]  # told by the host: no question asks for it
     context = {name: {"type": "enum", "values": ["yes", "no"]} for name in names}
     later = {"q1": ["q2", "m", "table"], "q2": ["q3", "m", "table"], "q3": ["table", "end", "m"]}
     states: dict[str, Any] = {
         "m": {"type": "message", "say": ["told"], "outcome": luck.choice(["pt", "both", "urgent"]),
               "transitions": [{"target": luck.choice(["end", "after", "q3"])}]},
-        "table": {"type": "decision", "asks": luck.sample(names, 2), "otherwise": {"id": "R9", "target": "end"},
+        "table": {"type": "decision", "asks": luck.sample(asked, 2), "otherwise": {"id": "R9", "target": "end"},
                   "rules": [{"id": f"R{at}", "guard": _guard(luck, names), "target": luck.choice(["m", "unclear"])}
                             for at in (1, 2)]},
         "after": _question("q3", "q3", [{"target": "end"}]),
         "end": {"type": "final", "say": ["done"], "outcome": luck.choice(["pt", "pmr"]), "again": []},
     }  # fmt: skip
-    for name in names:
+    for name in asked:
         states[name] = _question(
             name,
             name,
@@ -75,7 +76,7 @@ def small(seed: int) -> dict[str, Any]:
         "invariants": [{"id": f"I{at}", "says": "by chance", "check": _check(luck, names)} for at in range(1, 13)]
     }
     if luck.random() < 0.5:
-        more["resume"] = {"after": "PT30M", "target": luck.choice(names)}
+        more["resume"] = {"after": "PT30M", "target": luck.choice(asked)}
     body = frame(states, context, "q1", **more)
     body["on"]["human"] = [{"guard": _guard(luck, names), "target": luck.choice(["end", "m", "gone"])}]
     return body

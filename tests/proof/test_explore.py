@@ -32,7 +32,9 @@ class Whole(Collapse):
         return (session.misses, session.silences), rest
 
 
-def explore(loaded: Loaded, collapse: Collapse, *, thorough: bool = False) -> tuple[Explored, set[Any], set[str]]:
+def explore(
+    loaded: Loaded, collapse: Collapse, entries: tuple[str, ...] = (), *, thorough: bool = False
+) -> tuple[Explored, set[Any], set[str]]:
     """What was explored, every turn as somebody outside sees it, and the invariants that are broken."""
     seen: set[Any] = set()
     promises = Promises(loaded, Talk(loaded))
@@ -48,24 +50,26 @@ def explore(loaded: Loaded, collapse: Collapse, *, thorough: bool = False) -> tu
         seen.add("crash")
 
     found = Explorer(
-        loaded, visit=visit, latch=promises.latch, crash=crash, collapse=collapse, thorough=thorough, limit=4_000
-    ).run()
+        loaded, visit=visit, latch=promises.latch, crash=crash, collapse=collapse, thorough=thorough, limit=4_000,
+        entries=entries,
+    ).run()  # fmt: skip
     return found, seen, {loaded.flow.invariants[at].id for at in promises.broken}
 
 
 @pytest.mark.parametrize("block", range(3))
-def test_what_the_explorer_leaves_out_never_matters(block: int) -> None:
+@pytest.mark.parametrize("entries", [(), ("q2", "m")], ids=["begun", "handed over"])
+def test_what_the_explorer_leaves_out_never_matters(block: int, entries: tuple[str, ...]) -> None:
     """Small flows by chance: the same turns and the same broken invariants as when every session is its own."""
     compared = broken = 0
     for seed in range(block * 5, block * 5 + 5):
         loaded = made.loaded(made.small(seed))
-        quick, turns, wrong = explore(loaded, Collapse(loaded))
+        quick, turns, wrong = explore(loaded, Collapse(loaded), entries)
         if quick.history and shape.ring(quick) is None:
-            quick, turns, wrong = explore(loaded, Collapse(loaded, trails=True))
+            quick, turns, wrong = explore(loaded, Collapse(loaded, trails=True), entries)
         if shape.ring(quick) is not None:
             continue  # refused; without an end there is nothing to compare with
         try:
-            _, all_turns, all_wrong = explore(loaded, Whole(loaded), thorough=True)
+            _, all_turns, all_wrong = explore(loaded, Whole(loaded), entries, thorough=True)
         except TooManyError:
             continue
         assert wrong == all_wrong, f"seed {seed}"

@@ -182,6 +182,10 @@ BROKEN: list[tuple[str, Callable[[Body], None], tuple[Any, ...], str]] = [
      "I90: The text 'out_pt' says 'this is', which no text may say."),
     ("lengths", promise({"lengths": {"sms": 5}}), ("texts", "out_pt", "en", "text"),
      "I90: The text 'out_pt' takes 15 characters with the longest values; at most 5."),
+    ("strictness", promise({"strictness": {"consent": ["alarm"]}}), ("states", "alarm", "takes"),
+     "I90: The answer to 'alarm' is not read with strictness 'consent'."),
+    ("unknown strict", promise({"strictness": {"consent": ["nowhere"]}}), ("invariants", 0, "check", "strictness"),
+     "I90: There is no state 'nowhere'."),
     ("unknown name", promise({"never": {"to": ["nowhere"]}}), ("invariants", 0, "check", "never"),
      "I90: There is no state 'nowhere'."),
 ]  # fmt: skip
@@ -225,6 +229,21 @@ def test_the_counter_example_is_the_shortest_conversation() -> None:
         "  Bot: This is out_pt.  [pt, outcome pt]",
     ]
     assert broken.invariant == "I90"
+
+
+def test_walks_begin_where_another_flow_hands_over_too() -> None:
+    """What holds of every walk from hello on is broken by a flow that sends patients past the screen."""
+    body = good()
+    screened = {"never": {"all": [{"to": ["pain"]}, {"not": {"guard": {"eq": ["alarm", "no"]}}}]}}
+    promise(screened)(body)
+    assert proved(body).problems == []
+    other = made.frame({"sent": {"type": "handover", "flow": "made", "state": "pain"}}, {}, "sent") | {"id": "other"}
+    (broken,) = proved(body, flows={"other": made.loaded(other)}).problems
+    assert broken.invariant == "I90"
+    assert list(broken.talk) == [
+        "  Patient: (was talking with us in another flow, which goes on here)",
+        "  Bot: This is ask_pain.  [pain]",
+    ]
 
 
 def test_overlaps_are_named_with_the_rule_that_wins() -> None:
