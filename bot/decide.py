@@ -287,7 +287,7 @@ def _hand_over(clinic: Clinic, record: Record, step: Step) -> Step:
             return step
         flow, state = step.handover
         loaded = clinic.flows[flow]
-        told = _told(clinic, record, loaded, step.session.language)
+        told = _told(clinic, record, loaded, None)
         session = replace(
             step.session, flow=flow, flow_hash=loaded.hash, answers=told, trail=(), ended=False, outcome=None, rule=None,
             reason=None,

@@ -60,7 +60,7 @@ def test_a_check_in_that_goes_on_in_the_screens_carries_no_answer_and_no_result(
     session = line.record().session
     assert session is not None
     assert (session.flow, session.outcome, dict(session.answers)) == (
-        "triage", None, {"language_choice": "en", "textable": "no"},
+        "triage", None, {"textable": "no"},
     )  # fmt: skip
     heard = keys(call, "2", "2", "2", "2", "8#")
     assert "To book your visit, call us at" in heard
