@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from bot.record import from_bytes
+from bot.staff_words import Language, say, sentence
 from bot.store.model import CLINIC, Effect, Task
 from bot.store.store import Store
 from bot.tasks import TASKS, TaskKind
@@ -21,6 +22,12 @@ from bot.tasks import TASKS, TaskKind
 Level = Literal["NEW", "UNANSWERED", "LATE"]
 ESCALATION = "escalation"  # a channel whose name begins so hears nothing before the first repeat
 RETRY_SECONDS = 60.0  # what could not be told is tried again so soon
+A_PATIENT = sentence("a patient {what}")
+ALERTS: Mapping[str, str] = {
+    "NEW": sentence("{clinic} alert NEW: {what}"),
+    "UNANSWERED": sentence("{clinic} alert UNANSWERED, waiting {minutes} min: {what}"),
+    "LATE": sentence("{clinic} alert LATE, waiting {minutes} min: {what}"),
+}
 STEP, FARTHEST = 900.0, 14 * 86_400.0
 
 
@@ -37,13 +44,15 @@ class Notice:
     link: str
     clinic: str
     of_patient: bool = True
+    language: Language = "en"
 
     @property
     def says(self) -> str:
-        """One sentence, plain ASCII, for a text or the subject of an e-mail."""
-        waits = "" if self.level == "NEW" else f", waiting {self.age / 60:.0f} min"
-        who = "a patient " if self.of_patient else ""
-        return f"{self.clinic} alert {self.level}{waits}: {who}{TASKS[self.kind].says}"
+        """One sentence for a text or the subject of an e-mail."""
+        what = say(self.language, TASKS[self.kind].says)
+        what = say(self.language, A_PATIENT, what=what) if self.of_patient else what
+        waits = f"{self.age / 60:.0f}"
+        return say(self.language, ALERTS[self.level], clinic=self.clinic, what=what, minutes=waits)
 
 
 class Channel(Protocol):
@@ -131,6 +140,7 @@ class Alerts:
     is_open: Callable[[float], bool]
     address: str
     clinic: str
+    language: Language = "en"
 
     def ring(self, effect_id: str, told: Mapping[str, Any]) -> tuple[str, float | None]:
         """Tell one channel of one task: what came of it, and when it comes again (None: never)."""
@@ -150,7 +160,7 @@ class Alerts:
         notice = Notice(
             f"{effect_id}.{int(age // max(1.0, _pause(kind, 0.0)))}", told["k"], kind.urgency, level_of(kind, age), age,
             told["at"], self.address + ("/" if told["p"] == CLINIC else f"/patients/{told['p']}"), self.clinic,
-            told["p"] != CLINIC,
+            told["p"] != CLINIC, self.language,
         )  # fmt: skip
         try:
             channel.tell(notice)

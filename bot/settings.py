@@ -135,6 +135,7 @@ class Settings(BaseSettings):
     speech_es: SpeechLanguage = _setting("Spanish that is spoken and listened for", "es-US")
     voicemail: bool = _setting("Offer to record a message when nobody can be put through; only its id is kept", False)
 
+    staff_language: Literal["en", "es"] = _setting("Language of alerts to staff: en or es", "en")
     alert_phones: Phones = _setting("Staff who get a text when a patient needs a person now; comma list", ())
     alert_escalation_phones: Phones = _setting("Staff who get it too while nobody takes it", ())
     alert_email: Emails = _setting("Addresses that get the same by e-mail; comma list", ())

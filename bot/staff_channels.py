@@ -25,9 +25,11 @@ from bot.carrier import CarrierError
 from bot.sending import Gate, stops_in_force
 from bot.setting_shapes import LOOPBACK
 from bot.settings import Settings
-from bot.wording import segments
+from bot.wording import fold, segments
 
 CONNECT_SECONDS, ANSWER_SECONDS = 3.0, 5.0
+# What no second try a minute later changes; a wrong password that is tried again and again locks the account.
+LASTING = (smtplib.SMTPAuthenticationError, smtplib.SMTPNotSupportedError, ssl.SSLCertVerificationError)
 
 
 class Texter(Protocol):
@@ -50,7 +52,7 @@ class Text:
         """See Channel."""
         if any(stop.cause == "configuration" for stop in stops_in_force(self.gate.store, self.gate.now())):
             raise NotToldError("the carrier refuses our credentials or set-up")
-        body = f"{notice.says}. {notice.link}"
+        body = f"{fold(notice.says)}. {notice.link}"
         try:
             self.carrier.text(self.phone, body, notice.id.partition(".")[0])
         except CarrierError as error:
@@ -113,7 +115,7 @@ class Email:
         try:
             self._send(mail)
         except (OSError, ValueError, smtplib.SMTPException) as error:
-            raise NotToldError(f"e-mail: {type(error).__name__}") from None
+            raise NotToldError(f"e-mail: {type(error).__name__}", lasting=isinstance(error, LASTING)) from None
 
     def _send(self, mail: EmailMessage) -> None:
         parts = urlsplit(self.server)

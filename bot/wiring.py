@@ -87,7 +87,13 @@ class App:
                 Roster(store), settings.twilio_from, settings.sender_rate, settings.outreach_open_tasks
             ),
             alerts=Alerts(
-                store, channels, now, self.conversation.clinic.is_open, settings.console_address, settings.clinic_name
+                store,
+                channels,
+                now,
+                self.conversation.clinic.is_open,
+                settings.console_address,
+                settings.clinic_name,
+                settings.staff_language,
             ),
             retention=self.retention(),
         )

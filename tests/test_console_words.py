@@ -29,7 +29,12 @@ def of_templates() -> Iterator[tuple[str, str]]:
 
 
 def of_code() -> Iterator[tuple[str, str]]:
-    for path in [*sorted((ROOM / "console").glob("*.py")), ROOM / "takeover.py", ROOM / "doctor.py"]:
+    for path in [
+        *sorted((ROOM / "console").glob("*.py")),
+        ROOM / "takeover.py",
+        ROOM / "doctor.py",
+        ROOM / "alerts.py",
+    ]:
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if not isinstance(node, ast.Call):
                 continue

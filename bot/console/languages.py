@@ -1,48 +1,21 @@
-"""The languages of the interface. English sentences stand in the code and the templates; words/es/*.json has the others.
-
-A page brings its own file of words, so that two people can write two pages. A test finds every sentence that is said
-and fails for one that has no Spanish, or other {places} than the English. Never holds a text that a patient gets.
-"""
+"""The language of the interface: what the person chose, else what their browser prefers. The words: bot/staff_words.py."""
 
 from __future__ import annotations
 
-import json
-from functools import cache
-from pathlib import Path
-from typing import Literal
-
 from flask import Request
 
-Language = Literal["en", "es"]
+from bot.staff_words import FOLDER as FOLDER
+from bot.staff_words import Language as Language
+from bot.staff_words import catalogue as catalogue
+from bot.staff_words import say as say
+from bot.staff_words import sentence as sentence
+
 LANGUAGES: dict[Language, str] = {"en": "English", "es": "Español"}
 COOKIE = "console-language"
-FOLDER = Path(__file__).parent / "words"
 MONTHS: dict[Language, tuple[str, ...]] = {
     "en": ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"),
     "es": ("ene", "feb", "mar", "abr", "may", "jun", "jul", "ago", "sep", "oct", "nov", "dic"),
 }
-
-
-def sentence(text: str) -> str:
-    """Marks *text* as a sentence that is said elsewhere, so that the test of the words finds it. Changes nothing."""
-    return text
-
-
-@cache
-def catalogue(language: Language) -> dict[str, str]:
-    """English sentence -> the same in *language*. Raises ValueError when two files disagree."""
-    found: dict[str, str] = {}
-    for path in sorted((FOLDER / language).glob("*.json")):
-        for english, other in json.loads(path.read_text("utf-8")).items():
-            if found.setdefault(english, other) != other:
-                raise ValueError(f"{path.name}: {english!r} has another translation in another file.")
-    return found
-
-
-def say(language: Language, text: str, **values: object) -> str:
-    """A sentence of the interface, its {names} filled."""
-    text = catalogue(language).get(text, text)
-    return text.format(**values) if values else text
 
 
 def language_of(asked: Request) -> Language:
