@@ -297,6 +297,11 @@ class Settings(BaseSettings):
         """Where staff open the console."""
         return (self.console_url or f"http://127.0.0.1:{self.console_port}").rstrip("/")
 
+    @property
+    def alert_words(self) -> tuple[str, str, Literal["en", "es"]]:
+        """What an alert says in all of them: where the console is, whose clinic it is, in which language."""
+        return self.console_address, self.clinic_name, self.staff_language
+
     def origin(self, name: str) -> Origin:
         """Where the value of the field *name* comes from."""
         moved = self.sandbox and getattr(self, name) != type(self).model_fields[name].default

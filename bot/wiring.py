@@ -86,15 +86,7 @@ class App:
             outreach=CampaignSender(
                 Roster(store), settings.twilio_from, settings.sender_rate, settings.outreach_open_tasks
             ),
-            alerts=Alerts(
-                store,
-                channels,
-                now,
-                self.conversation.clinic.is_open,
-                settings.console_address,
-                settings.clinic_name,
-                settings.staff_language,
-            ),
+            alerts=Alerts(store, channels, now, self.conversation.clinic.is_open, *settings.alert_words),
             retention=self.retention(),
         )
 
