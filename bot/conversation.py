@@ -271,9 +271,11 @@ class Conversation:
         # A STOP that is learnt of late counts for an erased patient too; their record stays bare.
         return self.told(patient, key, decide, phone, bare=lost.code == OPTED_OUT) == b"again"
 
-    def flooded(self, phone: str, key: str) -> None:
-        """A text of *phone* was over a limit and was not read: a person looks. Once per key."""
-        self.note(self.patient_id(phone), key, tasks=("flood",), why="over a limit", phone=phone)
+    def flooded(self, phone: str, key: str, *, alone: bool = True) -> None:
+        """A text or call of *phone* was over a limit and was not taken: a person looks. Once per key. *alone*: over its
+        own limit, which is about this patient; else too many came at once."""
+        task = "flood" if alone else "not_read"
+        self.note(self.patient_id(phone), key, tasks=(task,), why="over a limit", phone=phone)
 
     def still(self, patient: str, effect_id: str, kind: str, told: Mapping[str, Any], *, call: bool) -> Verdict:
         """Whether what was decided may leave now; asked right before the carrier. The log says what was kept back."""

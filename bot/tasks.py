@@ -47,7 +47,14 @@ TASKS: dict[str, TaskKind] = {
     "echo": TaskKind(3, None, "the same text came again and again: maybe another machine"),
     "alarm_abroad": TaskKind(0, 15, "wrote an emergency sign from a number that may not be texted: call"),
     "abroad": TaskKind(3, None, "wrote from a number of a country that is not texted; no text may answer"),
-    "flood": TaskKind(1, 60, "wrote so often, or at the same time as so many, that texts were not read: look"),
+    "flood": TaskKind(1, 60, "wrote or called so often that not all of it was taken: look"),
+    "not_read": TaskKind(3, None, "wrote or called while too many did, and got only the clinic's number: look"),
+    "limit": TaskKind(
+        1,
+        60,
+        "so many texts or calls come in that strangers get only the clinic's number, or nothing: is it abuse? Block it"
+        " at Twilio",
+    ),
     "alert_failed": TaskKind(
         2, 240, "an alert could not be told over a staff channel: check the ALERT_ and SMTP_URL settings"
     ),
@@ -59,4 +66,4 @@ TASKS: dict[str, TaskKind] = {
 }
 
 # About the clinic itself and no patient; told to staff like a patient's (bot/alerts.py).
-CLINICS = ("configuration", "carrier_away", "spending", "fault", "unread_input", "alert_failed")
+CLINICS = ("configuration", "carrier_away", "spending", "fault", "unread_input", "alert_failed", "limit")

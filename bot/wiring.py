@@ -21,6 +21,7 @@ from bot.catalog import load_flows, load_words, program_hash, reader, word_files
 from bot.conversation import Conversation
 from bot.edition import Edition, text_hash
 from bot.reading.hints import make_hints
+from bot.record import Record, from_bytes
 from bot.regions import is_allowed
 from bot.reports import Reports
 from bot.sandbox.clock import clock_in
@@ -35,7 +36,7 @@ from bot.versions import Versions
 from bot.vitals import vitals
 from bot.web import create_app
 from bot.web.answers import Answers
-from bot.web.limits import Texts
+from bot.web.limits import CALLS, TEXTS, Limits, Most, Urgency
 from bot.web.shelter import Shelter
 
 if TYPE_CHECKING:
@@ -218,7 +219,7 @@ def make_web_app(settings: Settings) -> Flask:
     shelter = make_shelter(app)
     _wait_for_publishing(app, shelter)
     shelter.keep_looking()
-    texts = None if settings.sandbox else Texts(time.monotonic)
+    texts, calls = (None, None) if settings.sandbox else (limits(app, TEXTS), limits(app, CALLS))
     return create_app(
         settings,
         shelter,
@@ -226,6 +227,7 @@ def make_web_app(settings: Settings) -> Flask:
         ready=shelter.well,
         urgent=urgent_in(app),
         texts=texts,
+        calls=calls,
         about=lambda: about_work(app),
         booked=lambda told: shelter.tried(lambda: keep(app.conversation, told)),
     )
@@ -241,10 +243,41 @@ def about_work(app: App) -> str:
     )
 
 
-def urgent_in(app: App) -> Callable[[str], bool]:
-    """Whether a text must reach the conversation over every limit: an alarm or an opt-out, in either language."""
+def urgent_in(app: App) -> Callable[[str], Urgency]:
+    """Whether a text is an alarm or an opt-out, in either language."""
     read = app.conversation.clinic.read
-    return lambda said: any(read(said, None, one, "sms").kind in ("emergency", "opt_out") for one in ("en", "es"))
+
+    def urgency(said: str) -> Urgency:
+        kinds = {read(said, None, one, "sms").kind for one in ("en", "es")}
+        return "opt_out" if "opt_out" in kinds else "alarm" if "emergency" in kinds else ""
+
+    return urgency
+
+
+def limits(app: App, most: Most) -> Limits:
+    """For one web process. A patient is known who agreed to something, whom we wrote to, or who has answered a question:
+    one command, and only once a limit bites. A store that is away knows everybody, so that what comes is kept."""
+    store, now = app.store, app.now
+
+    def known(phone: str) -> bool:
+        try:
+            raw = store.load(app.conversation.patient_id(phone), "").record
+        except AWAY:
+            return True
+        record = from_bytes(raw) if raw else Record("")
+        session = record.session
+        talks = session is not None and not session.ended and session.turn > 1
+        return talks or bool(record.sent) or record.owner is not None or any(one.granted for one in record.consents)
+
+    def notice(over: str) -> bool:
+        name = f"limit.{'texts' if most is TEXTS else 'calls'}.{over}.{int(now() // 3600)}"
+        try:
+            raise_for_clinic(store, "limit", name, now(), app.settings.alert_channels, once_in=1800)
+        except AWAY:
+            return False
+        return True
+
+    return Limits(time.monotonic, most, known=known, notice=notice)
 
 
 def go_live(settings: Settings, state_url: str) -> list[str]:

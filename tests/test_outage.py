@@ -22,7 +22,7 @@ from bot.store.embedded import EmbeddedServer
 from bot.store.spool import Spool, SpoolFullError
 from bot.web import create_app
 from bot.web.answers import Answers
-from bot.web.limits import Texts
+from bot.web.limits import TEXTS, Limits, Verdict
 from bot.web.shelter import Shelter
 from bot.wiring import App, build, make_shelter
 from tests.conftest import SECRET
@@ -221,9 +221,9 @@ def test_a_text_over_the_limit_is_answered_in_its_language_with_no_store_and_no_
 ) -> None:
     """The one task is lost and logged; the patient has the static answer, as with room."""
     kill(clinic)
-    texts = Texts(time.monotonic)
+    texts = Limits(time.monotonic, TEXTS)
     app = create_app(clinic.app.settings, clinic.shelter, clinic.shelter, ready=clinic.shelter.well, texts=texts)
-    monkeypatch.setattr(texts, "judge", lambda phone, key: "static")
+    monkeypatch.setattr(texts, "judge", lambda *given: Verdict("static", "phone", True))
     monkeypatch.setattr("bot.store.spool.MOST_ENTRIES", -1)
     flooding = text("me duele la espalda", sid=f"SM{1:032x}", From=PHONE)
     with app.test_client() as client:

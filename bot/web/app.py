@@ -17,7 +17,7 @@ from bot.settings import Settings
 from bot.turn import Door
 from bot.web import booking, health, links, sms, status, voice
 from bot.web.desk import BODY_LIMIT, Conversation, Desk, Refused, Reports, twiml_response
-from bot.web.limits import Texts
+from bot.web.limits import Limits, Urgency
 from bot.web.parameters import ParameterError
 
 log = logging.getLogger("bot.web")
@@ -62,18 +62,19 @@ def create_app(
     reports: Reports,
     *,
     ready: Callable[[], bool] = lambda: True,
-    urgent: Callable[[str], bool] = lambda said: False,
-    texts: Texts | None = None,
+    urgent: Callable[[str], Urgency] = lambda said: "",
+    texts: Limits | None = None,
+    calls: Limits | None = None,
     about: Callable[[], str] = lambda: "",
     booked: Callable[[Booking], None] = lambda told: None,
 ) -> Flask:
     """The web process's app. *conversation* renders with ``Answers(settings).render``.
 
-    *ready* tells whether a turn would be possible now; raising counts as no. *urgent*: an alarm or an opt-out, which
-    no limit of *texts* keeps from the conversation; without *texts* there is none. *about*: lines for a monitor. *booked* keeps
-    what a booking page told; raising is answered 503.
+    *ready* tells whether a turn would be possible now; raising counts as no. *urgent*: whether it is an alarm or an
+    opt-out, which *texts* lets through far longer; without *texts* and *calls* there is no limit. *about*: lines for a monitor.
+    *booked* keeps what a booking page told; raising is answered 503.
     """
-    desk = Desk(settings, conversation, reports, ready, urgent, texts, about, booked)
+    desk = Desk(settings, conversation, reports, ready, urgent, texts, calls, about, booked)
     app = Flask("bot.web", static_folder=None)
     app.config.update(MAX_CONTENT_LENGTH=BODY_LIMIT, PROPAGATE_EXCEPTIONS=False)
     for route in ROUTES:

@@ -18,7 +18,7 @@ from bot.settings import Settings
 from bot.turn import Door
 from bot.web import parameters
 from bot.web.answers import Answers
-from bot.web.limits import Strangers, Texts
+from bot.web.limits import Limits, Strangers, Urgency
 from bot.web.parameters import Form, ParameterError
 from bot.web.signature import Signatures
 
@@ -46,8 +46,8 @@ class Conversation(Protocol):
     ) -> bytes:
         """One turn. On a call, *step* None means that the call begins; digits None and no words mean silence."""
 
-    def flooded(self, phone: str, key: str) -> None:
-        """A text of *phone* was over a limit (limits.py) and was not read."""
+    def flooded(self, phone: str, key: str, *, alone: bool = True) -> None:
+        """A text or call of *phone* was over a limit (limits.py) and was not taken; *alone*: over its own."""
 
     def dialled(self, phone: str, key: str, *, step: str, status: str) -> bytes:
         """A person was dialled for the caller; *status*: completed, answered, busy, no-answer, failed, canceled."""
@@ -93,16 +93,17 @@ class Refused(Exception):  # noqa: N818 - it is an answer, not an error of ours
 
 @dataclass(frozen=True)
 class Desk:
-    """One deployment's doors. *ready* tells whether a turn would be possible now, *urgent* whether words must reach the
-    conversation over every limit. *texts* None: a machine on which one person plays all patients. *about* is what a
+    """One deployment's doors. *ready* tells whether a turn would be possible now, *urgent* whether words are an alarm or
+    a STOP, for which limits are others. *texts*, *calls* None: a machine on which one person plays all patients. *about* is what a
     monitor may read of the work that waits; *booked* keeps what a booking page told."""
 
     settings: Settings
     conversation: Conversation
     reports: Reports
     ready: Callable[[], bool]
-    urgent: Callable[[str], bool]
-    texts: Texts | None = None
+    urgent: Callable[[str], Urgency]
+    texts: Limits | None = None
+    calls: Limits | None = None
     about: Callable[[], str] = lambda: ""
     booked: Callable[[Booking], None] = lambda told: None
     strangers: Strangers = field(default_factory=lambda: Strangers(time.monotonic))

@@ -92,10 +92,10 @@ class Shelter:
             [phone, "voice", "", None, None, key],
         )
 
-    def flooded(self, phone: str, key: str) -> None:
-        again = {"do": "flooded", "args": [phone, key], "more": {}}
+    def flooded(self, phone: str, key: str, *, alone: bool = True) -> None:
+        again = {"do": "flooded", "args": [phone, key], "more": {"alone": alone}}
         with suppress(SpoolFullError):  # only the task is lost, and the log says so; the text is answered all the same
-            self._kept(lambda: self._conversation.flooded(phone, key), again, None)
+            self._kept(lambda: self._conversation.flooded(phone, key, alone=alone), again, None)
 
     def dialled(self, phone: str, key: str, *, step: str, status: str) -> bytes:
         again = {"do": "dialled", "args": [phone, key], "more": {"step": step, "status": status}}

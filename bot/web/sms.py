@@ -8,7 +8,7 @@ from bot import twiml
 from bot.reading.language import guess_language
 from bot.web import parameters
 from bot.web.desk import Desk, twiml_response
-from bot.web.limits import Verdict
+from bot.web.limits import Urgency, Verdict
 from bot.web.parameters import InboundMessage
 
 
@@ -19,16 +19,20 @@ def receive(desk: Desk, request: Request) -> Response:
     if text.phone is None:
         # Another machine: an answer would start a loop, and no patient can be reached there.
         return twiml_response(twiml.EMPTY.encode())
-    verdict = desk.texts.judge(text.phone, text.sid) if desk.texts else "go"
-    if verdict != "go" and not (text.opt_out_type or desk.urgent(text.said)):
+    verdict = desk.texts.judge(text.phone, text.sid, lambda: _urgency(desk, text)) if desk.texts else None
+    if verdict and verdict.answer != "go":
         return _over_the_limit(desk, text, verdict)
     answer = desk.conversation.hear(text.phone, "sms", text.said, text.sid, opt_out_type=text.opt_out_type)
     return twiml_response(answer)
 
 
+def _urgency(desk: Desk, text: InboundMessage) -> Urgency:
+    return "opt_out" if text.opt_out_type else desk.urgent(text.said)
+
+
 def _over_the_limit(desk: Desk, text: InboundMessage, verdict: Verdict) -> Response:
     """One static answer to each phone and a task for a person; then silence towards the carrier, which costs nothing."""
-    if verdict == "silent":
+    if verdict.answer == "silent":
         return twiml_response(twiml.EMPTY.encode())
-    desk.conversation.flooded(text.phone or "", f"flood:{text.sid}")
+    desk.conversation.flooded(text.phone or "", f"flood:{text.sid}", alone=verdict.alone)
     return twiml_response(desk.answers.apology("sms", guess_language(text.said)))

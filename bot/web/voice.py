@@ -17,8 +17,15 @@ _ENDED = frozenset({"completed", "busy", "failed", "no-answer", "canceled"})
 
 
 def start(desk: Desk, request: Request) -> Response:
-    """A call begins."""
+    """A call begins. Too many: the static answer and a task for a person; when that is used up, the busy tone."""
     call = _call(desk, request)
+    verdict = desk.calls.judge(call.phone, f"{call.sid}:start") if desk.calls else None
+    if verdict and verdict.answer == "silent":
+        return twiml_response(twiml.reject("busy").encode())
+    if verdict and verdict.answer == "static":
+        if call.phone.startswith("+"):
+            desk.conversation.flooded(call.phone, f"flood:{call.sid}", alone=verdict.alone)
+        return twiml_response(desk.answers.apology("voice"))
     return twiml_response(desk.conversation.hear(call.phone, "voice", "", f"{call.sid}:start"))
 
 

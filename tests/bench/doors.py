@@ -24,7 +24,7 @@ from twilio.request_validator import RequestValidator
 from bot.settings import Settings
 from bot.store.client import connect
 from bot.web import create_app
-from bot.web.limits import Texts
+from bot.web.limits import TEXTS, Limits
 from bot.wiring import build, make_shelter, urgent_in
 
 ACCOUNT, TOKEN, OURS = "AC" + "b" * 32, "feedfacefeedfacefeedfacefeedface", "+12125550123"
@@ -131,7 +131,7 @@ def ours(state_url: str, data_dir: Path) -> Application:
     app = build(settled)
     shelter = make_shelter(app)
     # All its limits are asked, but on a clock that runs away: a thousand patients a second would be cut off at once.
-    texts = Texts(itertools.count(0.0, 60.0).__next__)
+    texts = Limits(itertools.count(0.0, 60.0).__next__, TEXTS)
     return create_app(settled, shelter, shelter, ready=shelter.well, urgent=urgent_in(app), texts=texts)
 
 
