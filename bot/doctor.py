@@ -9,7 +9,6 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -23,27 +22,13 @@ from bot.store.client import AWAY
 from bot.store.spool import Spool
 from bot.store.store import Store
 from bot.tasks import TASKS
+from bot.told import Told, told
 from bot.vitals import Vitals, clinic_tasks, stale_sessions, vitals
 
 SKEW_SECONDS = 2.0
 BACKLOG_SECONDS = 120.0
 SWEEP_SECONDS = 60.0
 WANTED = {"appendonly": "yes", "appendfsync": "always", "maxmemory-policy": "noeviction"}
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """One thing wrong: an English sentence with {places}, which the console has in Spanish too, and what fills them."""
-
-    says: str
-    fills: tuple[tuple[str, object], ...] = ()
-
-    def __str__(self) -> str:
-        return self.says.format(**dict(self.fills))
-
-
-def _fault(says: str, **fills: object) -> Fault:
-    return Fault(says, tuple(fills.items()))
 
 
 @click.command()
@@ -62,27 +47,25 @@ def doctor() -> None:
     sys.exit(1 if found else 0)
 
 
-def faults(settings: Settings, store: Store, now: float, wall: float) -> Iterator[Fault]:
+def faults(settings: Settings, store: Store, now: float, wall: float) -> Iterator[Told]:
     """Everything that the store and this machine tell. *now* is the product's time, *wall* this machine's."""
     yield from _of_the_work(vitals(store, now, wall))
     yield from _of_the_clinic(store, now)
     if not settings.alert_channels and not settings.sandbox:
-        yield _fault(
+        yield told(
             "Nobody is told when a patient needs a person now; it only shows in the console: set ALERT_PHONES, "
             "ALERT_EMAIL with SMTP_URL, or ALERT_URL with ALERT_SECRET."
         )
     if settings.alert_channels and all(map(is_text, settings.alert_channels)):
-        yield _fault(
+        yield told(
             "Staff hear by text only, so nobody is told when the carrier refuses our texts: set ALERT_EMAIL with SMTP_URL, "
             "or ALERT_URL with ALERT_SECRET."
         )
     if settings.alert_channels and not settings.console_url and not settings.sandbox:
-        yield _fault(
-            "Alerts point staff to the console at an address that opens on this machine only: set CONSOLE_URL."
-        )
+        yield told("Alerts point staff to the console at an address that opens on this machine only: set CONSOLE_URL.")
     stale = stale_sessions(store, now)
     if stale:
-        yield _fault(
+        yield told(
             "{n} conversations wait for a reply and no timer will end them ({ids}): look at them in the console; "
             "their timers were lost with data that was restored or edited.",
             n=len(stale),
@@ -92,13 +75,13 @@ def faults(settings: Settings, store: Store, now: float, wall: float) -> Iterato
     spool = Spool(settings.data_dir / "spool", store.cipher)
     waiting, aside = len(spool.names()), spool.aside()
     if waiting:
-        yield _fault(
+        yield told(
             "{n} inputs wait in {folder}: the web process takes them up once the store is well.",
             n=waiting,
             folder=spool.folder,
         )
     if aside:
-        yield _fault(
+        yield told(
             "{n} inputs in {folder} could not be taken up (*.bad): keep the files and ask a developer; "
             "nobody else will see what they say.",
             n=aside,
@@ -106,50 +89,50 @@ def faults(settings: Settings, store: Store, now: float, wall: float) -> Iterato
         )
 
 
-def _of_the_work(found: Vitals) -> Iterator[Fault]:
+def _of_the_work(found: Vitals) -> Iterator[Told]:
     if found.skew > SKEW_SECONDS:
-        yield _fault(
+        yield told(
             "The store's clock is {s} s ahead of this machine's: set both by NTP (timedatectl set-ntp true), "
             "or work is done early, late or twice.",
             s=f"{found.skew:.0f}",
         )
     if found.skew < -SKEW_SECONDS:
-        yield _fault(
+        yield told(
             "The store's clock is {s} s behind this machine's: set both by NTP (timedatectl set-ntp true), "
             "or work is done early, late or twice.",
             s=f"{-found.skew:.0f}",
         )
     if found.swept is None:
-        yield _fault("No worker has looked for due work ever: start one with python -m workers.run (Procfile: worker).")
+        yield told("No worker has looked for due work ever: start one with python -m workers.run (Procfile: worker).")
     elif found.swept > SWEEP_SECONDS:
-        yield _fault(
+        yield told(
             "No worker has looked for due work for {s} s: start one with python -m workers.run (Procfile: worker).",
             s=f"{found.swept:.0f}",
         )
     if found.backlog > BACKLOG_SECONDS:
-        yield _fault(
+        yield told(
             "{n} effects are overdue, the oldest by {s} s: see whether sending is stopped (python -m bot sending), "
             "whether the worker's log names a reason, or start more workers.",
             n=found.overdue,
             s=f"{found.backlog:.0f}",
         )
     if found.dead:
-        yield _fault(
+        yield told(
             "{n} effects were given up: python -m bot dead list says why, dead retry ID tries again.", n=found.dead
         )
 
 
-def _of_the_clinic(store: Store, now: float) -> Iterator[Fault]:
+def _of_the_clinic(store: Store, now: float) -> Iterator[Told]:
     for stop in stops_in_force(store, now):
-        yield _fault(
+        yield told(
             "Sending is stopped since {at} UTC: python -m bot sending status says why, and python -m bot sending resume "
             "lets it go on.",
             at=datetime.fromtimestamp(stop.since, UTC).strftime("%Y-%m-%d %H:%M"),
         )
-    yield from (Fault(TASKS[kind].says) for kind in clinic_tasks(store))
+    yield from (told(TASKS[kind].says) for kind in clinic_tasks(store))
 
 
-def _of_the_server(store: Store) -> Iterator[Fault]:
+def _of_the_server(store: Store) -> Iterator[Told]:
     client: Any = store.client
     for name, wanted in WANTED.items():
         try:
@@ -158,7 +141,7 @@ def _of_the_server(store: Store) -> Iterator[Fault]:
             return  # a managed service hides its configuration
         given = given.decode() if isinstance(given, bytes) else given
         if given != wanted:
-            yield _fault(
+            yield told(
                 "The store has {name} {given}; a clinic needs {wanted}, or a crash loses what was answered "
                 "(redis.conf, or CONFIG SET {name} {wanted}).",
                 name=name,

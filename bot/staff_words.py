@@ -31,7 +31,7 @@ def catalogue(language: Language) -> dict[str, str]:
     return found
 
 
-def say(language: Language, text: str, **values: object) -> str:
+def say(language: Language, text: str, /, **values: object) -> str:
     """A sentence of the interface, its {names} filled."""
     text = catalogue(language).get(text, text)
     return text.format(**values) if values else text

@@ -102,24 +102,9 @@ class App:
 
     def campaigns(self) -> Campaigns:
         """What staff do with outreach."""
-        from bot.outreach.campaigns import Campaigns, records_of
-        from bot.outreach.pacing import Pace
-        from bot.outreach.plan import Terms
-        from bot.outreach.roster import Roster
+        from bot.outreach.campaigns import open_campaigns
 
-        settings, roster = self.settings, Roster(self.store)
-        terms = Terms(
-            clinic=self.conversation.clinic,
-            regions=settings.allowed_regions,
-            zone=ZoneInfo(settings.clinic_timezone),
-            hours=self.conversation.hours,
-            patient_id=self.store.cipher.patient_id,
-            records=records_of(roster),
-            pace=Pace(settings.sender_rate, settings.outreach_first_hour),
-            price=_millionths(settings.price_per_segment),
-            approval_size=settings.outreach_approval,
-        )
-        return Campaigns(roster, terms, self.now, settings.twilio_from)
+        return open_campaigns(self.settings, self.store, self.conversation, self.now)
 
 
 def _millionths(amount: float) -> int:

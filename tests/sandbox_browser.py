@@ -95,14 +95,50 @@ class Browser:
         self.run(f"document.querySelector({json.dumps(selector)}).focus()")
         self._send("Input.insertText", text=text)
 
+    def mouse(self, selector: str) -> None:
+        """A press of the mouse where the element is to be seen."""
+        found = json.dumps(selector)
+        where = self.run(
+            f"(e => {{ e.scrollIntoView({{block: 'center'}}); const r = e.getBoundingClientRect();"
+            f" return [r.x + r.width / 2, r.y + r.height / 2]; }})(document.querySelector({found}))"
+        )
+        for kind in ("mousePressed", "mouseReleased"):
+            self._send("Input.dispatchMouseEvent", type=kind, x=where[0], y=where[1], button="left", clickCount=1)
+
+    def reach(self, selector: str, most: int = 90) -> None:
+        """Tab until the focus is on the element, as somebody without a mouse does."""
+        for _ in range(most):
+            if self.run(f"document.activeElement.matches({json.dumps(selector)})"):
+                return
+            self.key("Tab")
+        raise AssertionError(f"Tab never comes to {selector}")
+
+    def choose_file(self, selector: str, path: Path) -> None:
+        """The file that a person would choose in the dialog of the system, which no test can see."""
+        root = self._send("DOM.getDocument")["root"]["nodeId"]
+        node = self._send("DOM.querySelector", nodeId=root, selector=selector)["nodeId"]
+        self._send("DOM.setFileInputFiles", nodeId=node, files=[str(path)])
+
+    def speak(self, language: str) -> None:
+        """What the browser says that its user prefers."""
+        self._send("Network.enable")
+        self._send("Network.setExtraHTTPHeaders", headers={"Accept-Language": language})
+
     def key(self, key: str) -> None:
         text = "\r" if key == "Enter" else key if len(key) == 1 else ""
-        code = {"Enter": 13, "Tab": 9}.get(key, 0)
+        code = {"Enter": 13, "Tab": 9, " ": 32}.get(key, 0)
         for kind in ("keyDown", "keyUp"):
             self._send("Input.dispatchKeyEvent", type=kind, key=key, text=text, windowsVirtualKeyCode=code)
 
-    def screenshot(self, path: Path) -> None:
-        path.write_bytes(base64.b64decode(self._send("Page.captureScreenshot")["data"]))
+    def screenshot(self, path: Path, *, whole: bool = False) -> None:
+        """What is to be seen, or the *whole* page."""
+        shot = self._whole() if whole else self._send("Page.captureScreenshot")
+        path.write_bytes(base64.b64decode(shot["data"]))
+
+    def _whole(self) -> Any:
+        size = self._send("Page.getLayoutMetrics")["cssContentSize"]
+        clip = {"x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1}
+        return self._send("Page.captureScreenshot", captureBeyondViewport=True, clip=clip)
 
     def _send(self, method: str, **params: Any) -> Any:
         self._last += 1

@@ -12,13 +12,14 @@ import pytest
 
 from bot.codes import CODES, NO_CODE, OTHER
 from bot.console.languages import FOLDER, catalogue
+from bot.outreach.judge import SAYS
 from bot.takeover import NOT_YOURS, STOPPED
 from bot.tasks import TASKS
 
 ROOM = Path(__file__).parents[1] / "bot"
 IN_TEMPLATE = re.compile(r"""\bt\(\s*(?:"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)')""")
 # What other rooms tell staff: a call of one of these, with a sentence at this place.
-SAID_BY = {"say": 0, "sentence": 0, "PersonError": 0, "Done": 1, "_fault": 0}
+SAID_BY = {"say": 0, "sentence": 0, "PersonError": 0, "Done": 1, "told": 0}
 PLACE = re.compile(r"\{\w*\}")
 
 
@@ -31,6 +32,7 @@ def of_templates() -> Iterator[tuple[str, str]]:
 def of_code() -> Iterator[tuple[str, str]]:
     for path in [
         *sorted((ROOM / "console").glob("*.py")),
+        *sorted((ROOM / "outreach").glob("*.py")),
         ROOM / "takeover.py",
         ROOM / "doctor.py",
         ROOM / "alerts.py",
@@ -48,6 +50,7 @@ def said() -> dict[str, str]:
     """Sentence -> where it is said."""
     found = {kind.says: "tasks.py" for kind in TASKS.values()}
     found |= {text: "codes.py" for one in (*CODES.values(), NO_CODE, OTHER) for text in (one.says, one.do)}
+    found |= dict.fromkeys(SAYS.values(), "judge.py")
     found |= dict.fromkeys((NOT_YOURS, STOPPED), "takeover.py")
     found.update({text: where for where, text in (*of_templates(), *of_code())})
     return found

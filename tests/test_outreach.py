@@ -158,7 +158,7 @@ def test_sending_that_died_half_way_goes_on_with_the_same_file_and_never_again_a
     assert not clinic.line.taken
     clinic.campaigns.send(clinic.plan(rows(1200)), "ana")
     assert clinic.campaigns.progress(plan.mark).counts == {"queued": 1200}
-    assert "sent with this flow before" in clinic.plan(rows(1200)).blockers[0]
+    assert "sent with this flow before" in str(clinic.plan(rows(1200)).blockers[0])
 
 
 def test_who_stops_between_plan_and_turn_is_not_written_to(clinic: Clinic) -> None:

@@ -49,6 +49,10 @@ BAD = [
     (b"\xff\xfeab\x00", 0, "UTF-16"),
     ("phone,name\n+17135550142,a\n".encode("utf-16-le"), 1, "NUL"),
     (bytes(range(256)) * 1_000, 3, "UTF-8"),
+    (b"PK\x03\x04" + bytes(100), 0, "spreadsheet file"),
+    (b"%PDF-1.7", 0, "a PDF"),
+    (b"\x89PNG\r\n", 0, "a picture"),
+    (b"\x1f\x8b" + bytes(99), 0, "packed"),
 ]
 
 
@@ -140,7 +144,7 @@ def test_a_damaged_file_is_read_whole_or_refused_and_never_in_between(data: st.D
         try:
             read = read_sheet(bad)
         except SheetError as refused:
-            found = [(0 <= fault.row <= len(bad) + 1, bool(fault.says)) for fault in refused.faults]
+            found = [(0 <= fault.row <= len(bad) + 1, bool(fault.told.says)) for fault in refused.faults]
         else:
             found = [(len(cells) == len(read.headers), True) for _, cells in read.rows]
         assert set(found) == {(True, True)}

@@ -7,12 +7,13 @@ a way on; what was typed is kept. Never a stack trace.
 from __future__ import annotations
 
 import gzip
+import io
 import logging
 import secrets
 import traceback
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import IO, Any
 from urllib.parse import urlsplit
 
 from flask import Flask, Request, Response, request
@@ -39,9 +40,17 @@ CSP = (
 )
 
 
+class InMemory(Request):
+    """A request whose uploaded files are never written to a disk, where they would lie in clear."""
+
+    def _get_file_stream(self, *_: object, **__: object) -> IO[bytes]:
+        return io.BytesIO()
+
+
 def create_app(desk: Desk) -> Flask:
     """The console process's app."""
     app = Flask("bot.console", static_folder=None, template_folder="templates")
+    app.request_class = InMemory
     app.config.update(MAX_CONTENT_LENGTH=UPLOAD_LIMIT, MAX_FORM_MEMORY_SIZE=BODY_LIMIT, PROPAGATE_EXCEPTIONS=False)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.globals.update(asset=assets.address, places=[route for route in ROUTES if route.nav], terms=terms)
@@ -104,7 +113,7 @@ def _answer(route: Route, visit: Visit, parts: dict[str, str]) -> Response:
         return visit.page("refused.html", 403, why=visit.say("Your role may not do this. Ask an administrator."))
     if route.method == "POST" and not _token_is_right(visit):
         return kept.press_again(visit)
-    about = parts.get("patient") or parts.get("name") or parts.get("task") or ""
+    about = next((parts[name] for name in ("patient", "name", "campaign", "draft", "task") if name in parts), "")
     renewed = visit.request.method == "GET" and "X-Poll" in visit.request.headers
     if route.action and not (desk.sessions.saw(visit.who.id, about) and renewed):
         visit.audit(route.action, about)

@@ -14,13 +14,16 @@ from zoneinfo import ZoneInfo
 from flask import Request, Response, make_response, redirect, render_template
 
 from bot.console import languages
+from bot.console.drafts import Drafts
 from bot.console.languages import LANGUAGES, MONTHS, Language
 from bot.console.people import People, Person
 from bot.console.sessions import IDLE_SECONDS, Sessions, Signed
 from bot.conversation import Conversation
+from bot.outreach.campaigns import Campaigns, open_campaigns
 from bot.settings import Settings
 from bot.store.lists import Lists
 from bot.store.store import Store
+from bot.told import Told
 
 Audit = Callable[[str, str, str, str], None]
 Form = Literal["html", "csv", "json"]
@@ -40,12 +43,17 @@ class Desk:
     people: People = field(init=False)
     sessions: Sessions = field(init=False)
     lists: Lists = field(init=False)
+    campaigns: Campaigns = field(init=False)
+    drafts: Drafts = field(init=False)
     zone: ZoneInfo = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "people", People(self.store))
         object.__setattr__(self, "sessions", Sessions(self.store, self.people))
         object.__setattr__(self, "lists", Lists(self.store))
+        campaigns = open_campaigns(self.settings, self.store, self.conversation, self.now)
+        object.__setattr__(self, "campaigns", campaigns)
+        object.__setattr__(self, "drafts", Drafts(self.store))
         object.__setattr__(self, "zone", ZoneInfo(self.settings.clinic_timezone))
 
     @property
@@ -86,9 +94,13 @@ class Visit:
         """Of the interface."""
         return languages.language_of(self.request)
 
-    def say(self, text: str, **values: object) -> str:
+    def say(self, text: str, /, **values: object) -> str:
         """A sentence of the interface in the person's language, its {names} filled."""
         return languages.say(self.language, text, **values)
+
+    def told(self, one: Told) -> str:
+        """A sentence of another room in the person's language; words that fill it, too."""
+        return self.say(one.says, **{name: self.say(v) if isinstance(v, str) else v for name, v in one.fills})
 
     def typed(self, name: str, most: int = 2000) -> str:
         """A field of the form, cut to *most* characters."""

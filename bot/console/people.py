@@ -202,8 +202,14 @@ class People:
             raise PersonError("You asked for this yourself. Somebody else must approve it.")
         if person.born > asked_at:
             raise PersonError("Your account is newer than the request. Somebody who was here before must approve it.")
+        counter = f"{{console}}fail:{person.id}"  # whoever sits at their keyboard cannot try all codes
+        tries = self._redis.incr(counter)
+        self._redis.expire(counter, LOCK_SECONDS)
+        if tries > FAILURES:
+            raise PersonError("Too many wrong codes. Wait 15 minutes.")
         if not self.code_is_right(person, code, now):
             raise PersonError("The code is not right, or was used already. Wait for the next code.")
+        self._redis.delete(counter)
 
     def _take_code(self, person: Person, step: int) -> bool:
         """False when this code was used before."""

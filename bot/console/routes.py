@@ -11,7 +11,7 @@ from typing import Literal
 
 from flask import Response
 
-from bot.console import assets, flows, health, patient, patients, queue, setup, signin, staff
+from bot.console import assets, flows, health, outreach, patient, patients, prepare, queue, setup, signin, staff
 from bot.console.desk import Form
 from bot.console.languages import sentence
 from bot.console.people import Role
@@ -69,6 +69,27 @@ ROUTES = (
     Route("/patients/<patient>/reopen", "POST", "nurse", patient.reopen, "open the matter again"),
     Route("/patients/<patient>/tasks/<task>/close", "POST", "nurse", patient.close, "close task"),
     Route("/tasks/<task>/close", "POST", "nurse", queue.close, "close task"),
+    # -- outreach --
+    *listed(Route("/outreach", "GET", "viewer", outreach.page, nav=sentence("Outreach")), "campaigns exported"),
+    Route("/outreach/new", "GET", "manager", prepare.start),
+    Route("/outreach/new", "POST", "manager", prepare.upload, "campaign file uploaded", upload=True),
+    Route("/outreach/drafts/<draft>", "GET", "manager", prepare.columns, "campaign file viewed"),
+    Route("/outreach/drafts/<draft>", "POST", "manager", prepare.choose, "campaign planned"),
+    Route("/outreach/drafts/<draft>/check", "GET", "manager", prepare.check, "campaign file viewed"),
+    Route("/outreach/drafts/<draft>/check.csv", "GET", "manager", prepare.check, "campaign file exported", form="csv"),
+    Route("/outreach/drafts/<draft>/send", "GET", "manager", prepare.check),
+    Route("/outreach/drafts/<draft>/send", "POST", "manager", prepare.send, "campaign confirmed"),
+    Route("/outreach/drafts/<draft>/discard", "POST", "manager", prepare.discard, "campaign file thrown away"),
+    Route("/outreach/<campaign>", "GET", "viewer", outreach.one, "campaign viewed"),
+    Route("/outreach/<campaign>/approve", "POST", "manager", outreach.approve, "campaign approved"),
+    Route("/outreach/<campaign>/pause", "POST", "manager", outreach.pause, "campaign paused"),
+    Route("/outreach/<campaign>/resume", "POST", "manager", outreach.resume, "campaign resumed"),
+    Route("/outreach/<campaign>/cancel", "POST", "manager", outreach.cancel, "campaign cancelled"),
+    *listed(
+        Route("/outreach/<campaign>/people", "GET", "nurse", outreach.people, "campaign recipients viewed"),
+        "campaign recipients exported",
+    ),
+    Route("/outreach/<campaign>/result.csv", "GET", "manager", outreach.result, "campaign result downloaded"),
     # -- how it runs --
     Route("/health", "GET", "viewer", health.page, nav=sentence("Health")),
     Route("/health/pause", "POST", "manager", health.pause_sending, "pause sending"),

@@ -41,6 +41,9 @@ def main() -> int:
         port=settings.console_port,
         threads=4,
         max_request_body_size=UPLOAD_LIMIT + 65_536,
+        # What is larger than these goes into a file, where patients' numbers would lie in clear.
+        inbuf_overflow=UPLOAD_LIMIT + 131_072,
+        outbuf_overflow=64_000_000,
         clear_untrusted_proxy_headers=True,
         ident=None,
         expose_tracebacks=False,

@@ -11,28 +11,46 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from bot.codes import in_words
+from bot.conversation import Conversation
 from bot.outreach.csvout import lines, plan_lines
 from bot.outreach.judge import SAYS, refusal, with_consent
-from bot.outreach.pacing import times
+from bot.outreach.pacing import Pace, times
 from bot.outreach.plan import Options, Plan, Row, Terms, make_plan
-from bot.outreach.roster import CHUNK, Enrolment, Member, Roster, State
+from bot.outreach.roster import CHUNK, Did, Enrolment, Member, Roster, State
 from bot.outreach.sheet import read_sheet
 from bot.record import Record, from_bytes, to_bytes
+from bot.settings import Settings
+from bot.store.store import Store
+from bot.told import Told, told
 
 PARK_SECONDS = 6 * 3600.0  # an effect of a campaign that does not run looks again after this, spread over an hour
 ATTEMPTS = 8
 
 
 class CampaignError(Exception):
-    """It cannot be done now; the text says why and what to do."""
+    """It cannot be done now; *told* says why and what to do."""
+
+    def __init__(self, told: Told) -> None:
+        super().__init__(str(told))
+        self.told = told
+
+
+class SentError(CampaignError):
+    """It was sent before: pressed twice, or by somebody else in the meantime. *campaign* is what became of it."""
+
+    def __init__(self, campaign: str) -> None:
+        super().__init__(told("Campaign {campaign} has been sent already.", campaign=campaign))
+        self.campaign = campaign
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a campaign has come. *counts*: recipients by state; *refused*: rows by reason; times are epoch seconds.
-    *state*: ``done`` when nobody waits any more."""
+    """How far a campaign has come. *counts*: recipients by state; *refused*: rows by reason; times are epoch seconds,
+    *cost* millionths of a dollar; *consent*: where staff said everybody gave it; *opens*: when the first of
+    them may be written to. *state*: ``done`` when nobody waits any more."""
 
     id: str
     state: str
@@ -44,7 +62,10 @@ class Progress:
     recipients: int
     counts: Counter[str]
     refused: Mapping[str, int]
-    log: tuple[tuple[float, str, str], ...]
+    log: tuple[Did, ...]
+    consent: str
+    cost: int
+    opens: float
 
 
 def parked_until(row: int, now: float) -> float:
@@ -66,25 +87,31 @@ class Campaigns:
         state = self.roster.state(made.mark)
         if state in (None, "entering") or options.again:
             return made
-        says = f"This file was sent with this flow before (campaign {made.mark}, {state}); to do it again: --again."
-        return replace(made, blockers=(*made.blockers, says))
+        before = told(
+            "This file was sent with this flow before (campaign {campaign}, {state}); it is sent once more only when you "
+            "say so (--again).",
+            campaign=made.mark,
+            state=state,
+        )
+        return replace(made, blockers=(*made.blockers, before))
 
     def plan_lines(self, plan: Plan) -> Iterator[str]:
         """The result file of a plan."""
         return plan_lines(plan)
 
-    def send(self, plan: Plan, by: str) -> str:
+    def send(self, plan: Plan, by: str, campaign: str = "") -> str:
         """Enter every recipient; the campaign's id. A large one then waits for `approve`. Dies half-way: send the same
-        file again, and it goes on. Raises CampaignError."""
+        file again, and it goes on. *campaign*: its id as `name_for` gave it. Raises CampaignError; SentError when it was
+        sent before."""
         if plan.blockers:
-            raise CampaignError(" ".join(plan.blockers))
-        campaign, now = self._name(plan), self.now()
+            raise CampaignError(plan.blockers[0])
+        campaign, now = campaign or self.name_for(plan), self.now()
         self.roster.create(campaign, self._body(plan, by), now, by)
         if self.roster.state(campaign) != "entering":
-            raise CampaignError(f"Campaign {campaign} has been sent already.")
-        told = self._told(campaign, plan.options)
+            raise SentError(campaign)
+        shared = self._shared(campaign, plan.options)
         for number, start in enumerate(range(0, len(plan.rows), CHUNK)):
-            self._enter(campaign, number, plan, plan.rows[start : start + CHUNK], told, by)
+            self._enter(campaign, number, plan, plan.rows[start : start + CHUNK], shared, by)
         to: State = "waiting" if plan.needs_approval else "running"
         self.roster.turn(campaign, ["entering"], to, self.now(), by, "sent" if to == "running" else "asks for approval")
         if to == "running":
@@ -97,13 +124,13 @@ class Campaigns:
         """A second person lets a large campaign go. Raises CampaignError for the one who made it."""
         kept = self.roster.kept(campaign)
         if kept is not None and kept.body["by"].casefold() == by.casefold():
-            raise CampaignError("Whoever made a campaign cannot approve it; another person must.")
+            raise CampaignError(told("Whoever made a campaign cannot approve it; another person must."))
         self._turn(campaign, ["waiting"], "running", by, "approved")
         self._release(campaign)
 
-    def pause(self, campaign: str, by: str) -> None:
+    def pause(self, campaign: str, by: str, why: str = "") -> None:
         """Nothing more is sent, from the next recipient on."""
-        self._turn(campaign, ["running"], "paused", by, "paused")
+        self._turn(campaign, ["running"], "paused", by, "paused", why)
         self.roster.forget_pace(self.sender)
 
     def resume(self, campaign: str, by: str) -> None:
@@ -111,10 +138,10 @@ class Campaigns:
         self._turn(campaign, ["paused", "running"], "running", by, "resumed")
         self._release(campaign)
 
-    def cancel(self, campaign: str, by: str) -> None:
+    def cancel(self, campaign: str, by: str, why: str = "") -> None:
         """Stop for good, from the next recipient on, and take back all who wait."""
         allowed: list[State] = ["entering", "waiting", "running", "paused", "cancelled"]
-        self._turn(campaign, allowed, "cancelled", by, "cancelled")
+        self._turn(campaign, allowed, "cancelled", by, "cancelled", why)
         self.roster.forget_pace(self.sender)
         self.roster.cancel(self.roster.effect(campaign, one.patient, one.row) for one in self._waiting(campaign))
 
@@ -122,13 +149,15 @@ class Campaigns:
         """Where it stands; a few short commands, whatever its size. Raises CampaignError when there is none."""
         kept = self.roster.kept(campaign)
         if kept is None:
-            raise CampaignError(f"There is no campaign {campaign}.")
+            raise CampaignError(told("There is no campaign {campaign}.", campaign=campaign))
         counts, body = self.roster.counts(campaign), kept.body
         done = kept.state == "running" and not counts["queued"]
         ends = self.roster.ends(campaign) or body["ends"]
+        opens = min((self.terms.hours(one).next_open(self.now()) for one in body["samples"]), default=self.now())
         return Progress(
             campaign, "done" if done else kept.state, body["flow"], body["by"], body["made"], ends,
             body["rows"], body["recipients"], counts, body["refused"], kept.log,
+            body.get("consent", ""), body.get("cost", 0), opens,
         )  # fmt: skip
 
     def all(self) -> list[Progress]:
@@ -151,12 +180,15 @@ class Campaigns:
                     detail = in_words(int(detail))
                 yield [str(one.row), one.patient, name or "not entered", detail]
 
-    def _turn(self, campaign: str, allowed: list[State], to: State, by: str, did: str) -> None:
-        if not self.roster.turn(campaign, allowed, to, self.now(), by, did):
+    def _turn(self, campaign: str, allowed: list[State], to: State, by: str, did: str, why: str = "") -> None:
+        if not self.roster.turn(campaign, allowed, to, self.now(), by, did, why):
             state = self.roster.state(campaign)
-            raise CampaignError(f"It is {state}." if state else f"There is no campaign {campaign}.")
+            if state is None:
+                raise CampaignError(told("There is no campaign {campaign}.", campaign=campaign))
+            raise CampaignError(told("It is {state}.", state=state))
 
-    def _name(self, plan: Plan) -> str:
+    def name_for(self, plan: Plan) -> str:
+        """The id of the campaign that this plan would become: of the one it goes on with, or a new one."""
         name, again = plan.mark, 1
         while plan.options.again and self.roster.state(name) not in (None, "entering"):
             again += 1
@@ -167,12 +199,13 @@ class Campaigns:
         return {
             "flow": plan.options.flow, "by": by, "made": self.now(), "ends": plan.ends, "rows": len(plan.rows),
             "recipients": len(plan.accepted), "refused": dict(plan.refused), "samples": plan.samples, "cost": plan.cost,
+            "consent": plan.options.consent_source,
         }  # fmt: skip
 
-    def _told(self, campaign: str, options: Options) -> dict[str, Any]:
+    def _shared(self, campaign: str, options: Options) -> dict[str, Any]:
         return {"c": campaign, "f": options.flow, "cf": options.call_flow, "ch": options.call_after_hours}
 
-    def _enter(self, campaign: str, number: int, plan: Plan, rows: list[Row], told: dict[str, Any], by: str) -> None:
+    def _enter(self, campaign: str, number: int, plan: Plan, rows: list[Row], shared: dict[str, Any], by: str) -> None:
         segments, options = plan.segments, plan.options
         members = [
             Member(row.number, row.patient, row.zone, segments.get(row.language(options.language), 1), row.why)
@@ -183,7 +216,7 @@ class Campaigns:
         left = [(row, one) for row, one in zip(rows, members, strict=True) if row.why is None]
         refused: dict[int, str] = {}
         for _ in range(ATTEMPTS):
-            enrolments = list(self._enrolments(plan, left, told, by, refused))
+            enrolments = list(self._enrolments(plan, left, shared, by, refused))
             answers = self.roster.enter(campaign, enrolments)
             again = {one.member.row for one, said in zip(enrolments, answers, strict=True) if said == "conflict"}
             left = [(row, one) for row, one in left if row.number in again]
@@ -194,10 +227,10 @@ class Campaigns:
                 campaign, number, [replace(one, why=refused.get(one.row, one.why)) for one in members]
             )
         if left:
-            raise CampaignError("Some patients are writing right now; send the same file again to go on.")
+            raise CampaignError(told("Some patients are writing right now; send the same file again to go on."))
 
     def _enrolments(
-        self, plan: Plan, rows: list[tuple[Row, Member]], told: dict[str, Any], by: str, refused: dict[int, str]
+        self, plan: Plan, rows: list[tuple[Row, Member]], shared: dict[str, Any], by: str, refused: dict[int, str]
     ) -> Iterator[Enrolment]:
         """Judged again with the newest record: whoever opted out since the plan does not enter."""
         now, known = self.now(), self.roster.load([row.patient for row, _ in rows])
@@ -211,9 +244,9 @@ class Campaigns:
                 refused[row.number] = why
                 continue
             kept = with_consent(record, row.phone, row.stated, by, plan.mark)
-            event = {"at": now, "in": "entered", "campaign": told["c"], "row": row.number}
+            event = {"at": now, "in": "entered", "campaign": shared["c"], "row": row.number}
             language = row.language(plan.options.language)
-            body = {**told, "p": row.patient, "v": row.via, "l": language, "sg": member.segments}
+            body = {**shared, "p": row.patient, "v": row.via, "l": language, "sg": member.segments}
             yield Enrolment(
                 member, version, to_bytes(kept), json.dumps(event).encode(), json.dumps(body).encode(),
                 parked_until(row.number, now),
@@ -250,3 +283,21 @@ class Campaigns:
 def records_of(roster: Roster) -> Callable[[list[str]], dict[str, Record]]:
     """What plans read records with."""
     return lambda patients: {name: from_bytes(raw) for name, (raw, _) in roster.load(patients).items()}
+
+
+def open_campaigns(settings: Settings, store: Store, talk: Conversation, now: Callable[[], float]) -> Campaigns:
+    """The campaigns of one deployment; commands and the console have the same ones."""
+    roster = Roster(store)
+    terms = Terms(
+        clinic=talk.clinic,
+        regions=settings.allowed_regions,
+        zone=ZoneInfo(settings.clinic_timezone),
+        hours=talk.hours,
+        patient_id=store.cipher.patient_id,
+        records=records_of(roster),
+        pace=Pace(settings.sender_rate, settings.outreach_first_hour),
+        price=round(settings.price_per_segment * 1_000_000),
+        approval_size=settings.outreach_approval,
+        handed=roster.handed,
+    )
+    return Campaigns(roster, terms, now, settings.twilio_from)

@@ -25,6 +25,8 @@ PLAN_OPTIONS = (
     click.option("--language", type=click.Choice(["en", "es"]), default="en", help="Where a row names none."),
     click.option("--call-landlines", is_flag=True, help="Call numbers that are known to be landlines."),
     click.option("--call-after", type=click.IntRange(0, 168), default=0, help="Call who has not answered in N hours."),
+    click.option("--consent", default="", help="Where everybody in a file without a consent column agreed to texts."),
+    click.option("--consent-calls", is_flag=True, help="... and to calls."),
     click.option("--again", is_flag=True, help="The same file with the same flow once more."),
     click.option("--result", type=click.Path(dir_okay=False, path_type=Path), help="CSV with a reason for every row."),
 )
@@ -96,20 +98,22 @@ def result(campaign: str, file: Path) -> None:
     _write(file, campaigns.result_lines(campaign))
 
 
-def _change(name: str, said: str, about: str) -> None:
-    @outreach.command(name, help=about)
-    @click.argument("campaign")
-    @click.option("--by", default=login, help="Who; your login when not given.")
-    def command(campaign: str, by: str) -> None:
+def _change(name: str, said: str, about: str, *, reason: bool = False) -> None:
+    def command(campaign: str, by: str, **why: str) -> None:
         campaigns, _ = _campaigns()
-        _act(f"campaign {said}", campaign, lambda: getattr(campaigns, name)(campaign, by))
+        _act(f"campaign {said}", campaign, lambda: getattr(campaigns, name)(campaign, by, *why.values()))
         click.echo(f"Campaign {campaign} is {said}.")
+
+    if reason:
+        command = click.option("--why", default="", help="For colleagues; no patient's name or number.")(command)
+    command = click.option("--by", default=login, help="Who; your login when not given.")(command)
+    outreach.command(name, help=about)(click.argument("campaign")(command))
 
 
 _change("approve", "approved", "Let a large campaign go; somebody else than who made it.")
-_change("pause", "paused", "Stop from the next recipient on; nobody is lost.")
+_change("pause", "paused", "Stop from the next recipient on; nobody is lost.", reason=True)
 _change("resume", "resumed", "Go on with those who wait; nobody is written to twice.")
-_change("cancel", "cancelled", "Stop for good and take back all who wait.")
+_change("cancel", "cancelled", "Stop for good and take back all who wait.", reason=True)
 
 
 # -- inside --
@@ -124,7 +128,7 @@ def _campaigns() -> tuple[Campaigns, ZoneInfo]:
 def _plan(campaigns: Campaigns, zone: ZoneInfo, given: dict[str, Any]) -> Plan:
     file, mapping = given["file"], dict(pair.partition("=")[::2] for pair in given["mapping"])
     options = Options(given["flow"], "call", mapping, given["call_landlines"], given["call_after"],
-                      given["language"], given["again"])  # fmt: skip
+                      given["language"], given["again"], given["consent"].strip(), given["consent_calls"])  # fmt: skip
     try:
         size = file.stat().st_size
         if size > MOST_BYTES:
@@ -147,6 +151,8 @@ def _summary(plan: Plan, zone: ZoneInfo) -> Iterable[str]:
         yield f"Row {one.row} ({one.language}, {one.segments} segments):"
         yield from (f"  | {line}" for line in one.body.splitlines())
     yield f"First {_at(plan.starts, zone)}, last {_at(plan.ends, zone)}, about ${plan.cost / 1e6:.2f}."
+    yield (f"In the fullest hour {plan.load.busiest} begin; about {plan.load.an_hour:.0f} of them may need a person "
+           f"({plan.load.needed} of the last {plan.load.known} did).")  # fmt: skip
     if plan.needs_approval:
         yield "A second person must approve it."
     yield from (f"Note: {text}" for text in plan.warnings)
@@ -159,7 +165,8 @@ def _shown(one: Progress, zone: ZoneInfo) -> Iterable[str]:
     yield f"Campaign {one.id}: {one.state}, flow {one.flow}, made by {one.by} {_at(one.made, zone)}"
     yield f"[{bar:30}] {done} of {one.recipients}; the last one {_at(one.ends, zone)}"
     yield from (f"  {count:6}  {state}" for state, count in sorted(one.counts.items()))
-    yield from (f"  {_at(at, zone)}  {did} by {who}" for at, who, did in one.log)
+    for did in one.log:
+        yield f"  {_at(did.at, zone)}  {did.did} by {did.who}" + (f": {did.why}" if did.why else "")
 
 
 def _act(action: str, about: str, do: Callable[[], Any]) -> Any:

@@ -32,7 +32,7 @@ SAYS: dict[Why, str] = {
     "extension": "a number with an extension cannot be texted",
     "no_person": "this is a service number, not a person's phone",
     "region": "the number's country is not in ALLOWED_REGIONS",
-    "landline": "a landline takes no texts; send with --call-landlines to call it",
+    "landline": "a landline takes no texts; choose to call landlines (--call-landlines)",
     "duplicate": "the same number is in an earlier row",
     "opted_out": "this patient has opted out",
     "no_consent": "no consent to outreach is recorded and the row states none",

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from zoneinfo import ZoneInfo
 
 from bot import wording
@@ -18,30 +18,39 @@ from bot.outreach.opening import opening
 from bot.outreach.pacing import Pace, times
 from bot.outreach.sheet import Sheet
 from bot.record import Consent, Record
+from bot.told import Told, told
 from bot.turn import Clinic
 
 EXAMPLES = 3
 LONGEST_DAYS = 14.0  # a campaign that takes longer reaches people who have been asked again meanwhile
 AT_ONCE = 2_000  # records read together
+EXPECTED, CERTAIN = (
+    0.1,
+    20,
+)  # until campaigns have shown it, one in ten needs a person; so many recipients weigh as much
 
 
 @dataclass(frozen=True)
 class Options:
-    """What staff choose. *call_after_hours*: who has not answered the text by then is called; 0: nobody is."""
+    """What staff choose. *mapping*: as sheet.read_sheet. *call_after_hours*: who has not answered the text by then is
+    called; 0: nobody is. *consent_source*: where everybody in a file without a consent column gave it, "" when nobody
+    answers for that; *consent_calls*: for calls, too."""
 
     flow: str = "outreach"
     call_flow: str = "call"
-    mapping: Mapping[str, str] = field(default_factory=dict)
+    mapping: Mapping[str, str | int] = field(default_factory=dict)
     call_landlines: bool = False
     call_after_hours: int = 0
     language: str = "en"
     again: bool = False
+    consent_source: str = ""
+    consent_calls: bool = False
 
 
 @dataclass(frozen=True)
 class Terms:
     """What a plan needs of the deployment. *price*: of one segment, in millionths of a dollar. *records*: those of the
-    patients that are known."""
+    patients that are known. *handed*: (recipients of late campaigns, how many of them needed a person)."""
 
     clinic: Clinic
     regions: tuple[str, ...]
@@ -52,6 +61,27 @@ class Terms:
     pace: Pace
     price: int
     approval_size: int
+    handed: Callable[[], tuple[int, int]] = lambda: (0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What will reach the nurses. *busiest*: recipients in the fullest hour. Of *known* recipients of late campaigns
+    *needed* needed a person."""
+
+    busiest: int
+    known: int
+    needed: int
+
+    @property
+    def share(self) -> float:
+        """The part of the recipients that is expected to need a person."""
+        return (self.needed + EXPECTED * CERTAIN) / (self.known + CERTAIN)
+
+    @property
+    def an_hour(self) -> float:
+        """People to hand off in the fullest hour."""
+        return self.busiest * self.share
 
 
 @dataclass(slots=True)
@@ -99,9 +129,10 @@ class Plan:
     ends: float
     cost: int
     examples: tuple[Example, ...]
+    load: Load
     needs_approval: bool
-    warnings: tuple[str, ...]
-    blockers: tuple[str, ...]
+    warnings: tuple[Told, ...]
+    blockers: tuple[Told, ...]
 
     @property
     def accepted(self) -> list[Row]:
@@ -137,10 +168,21 @@ def make_plan(sheet: Sheet, raw: bytes, options: Options, terms: Terms, now: flo
         ends=ends,
         cost=sum(count for row, count in zip(accepted, each, strict=True) if row.via == "sms") * terms.price,
         examples=tuple(_examples(accepted, options, texts, segments)),
+        load=Load(_busiest([at for _, at in timed]), *terms.handed()),
         needs_approval=len(accepted) > terms.approval_size,
         warnings=tuple(_warnings(segments, texts, accepted, options, timed[0][1] - now if timed else 0.0)),
         blockers=blockers,
     )
+
+
+def _busiest(at: list[float]) -> int:
+    """The most that begin within an hour; *at* in order."""
+    most = first = 0
+    for last, time in enumerate(at):
+        while at[first] < time - 3600:
+            first += 1
+        most = max(most, last - first + 1)
+    return most
 
 
 def mark_of(raw: bytes, options: Options) -> str:
@@ -176,7 +218,7 @@ def _judged(sheet: Sheet, options: Options, terms: Terms, zones: _Zones, now: fl
     for start in range(0, len(sheet.rows), AT_ONCE):
         batch: list[tuple[Row, bool]] = []
         for number, cells in sheet.rows[start : start + AT_ONCE]:
-            row, landline = _read(number, cells, sheet, terms, now)
+            row, landline = _read(number, cells, sheet, options, terms, now)
             if row.phone and first.setdefault(row.phone, number) != number and row.why is None:
                 row.why, row.same_as = "duplicate", first[row.phone]
             if row.why is None:
@@ -191,7 +233,7 @@ def _judged(sheet: Sheet, options: Options, terms: Terms, zones: _Zones, now: fl
             yield row
 
 
-def _read(number: int, cells: list[str], sheet: Sheet, terms: Terms, now: float) -> tuple[Row, bool]:
+def _read(number: int, cells: list[str], sheet: Sheet, options: Options, terms: Terms, now: float) -> tuple[Row, bool]:
     found = number_in(sheet.cell(cells, "phone"), terms.regions)
     if not isinstance(found, Number):
         return Row(number, found), False
@@ -203,6 +245,8 @@ def _read(number: int, cells: list[str], sheet: Sheet, terms: Terms, now: float)
     )  # fmt: skip
     if not isinstance(stated, Stated):
         return Row(number, stated, phone=found.phone), found.landline
+    if options.consent_source and "consent" not in sheet.mapping:
+        stated = replace(stated, consent=(options.consent_source[:80], now), calls=options.consent_calls)
     return Row(number, phone=found.phone, stated=stated), found.landline
 
 
@@ -240,31 +284,35 @@ def _examples(
 
 def _blockers(
     options: Options, terms: Terms, accepted: list[Row], texts: Mapping[str, str], seconds: float
-) -> Iterator[str]:
+) -> Iterator[Told]:
+    flows = terms.clinic.flows
     for flow in (options.flow, *((options.call_flow,) if options.call_landlines or options.call_after_hours else ())):
-        if flow not in terms.clinic.flows:
-            yield f"There is no flow {flow}; there are {', '.join(sorted(terms.clinic.flows))}."
+        if flow not in flows:
+            yield told("There is no flow {flow}; there are {flows}.", flow=flow, flows=", ".join(sorted(flows)))
     if not accepted:
-        yield "No row of the file can be written to."
-    elif options.flow in terms.clinic.flows and any(not body for body in texts.values()):
-        yield f"The flow {options.flow} says nothing in a text."
+        yield told("No row of the file can be written to.")
+    elif options.flow in flows and any(not body for body in texts.values()):
+        yield told("The flow {flow} says nothing in a text.", flow=options.flow)
     if seconds > LONGEST_DAYS * 86_400:
-        yield f"It would take {seconds / 86_400:.0f} days; at most {LONGEST_DAYS:.0f} are sensible. Split the file."
+        yield told("It would take {n} days; at most {most} are sensible. Split the file.",
+                   n=f"{seconds / 86_400:.0f}", most=f"{LONGEST_DAYS:.0f}")  # fmt: skip
 
 
 def _warnings(
     segments: Mapping[str, int], texts: Mapping[str, str], accepted: list[Row], options: Options, wait: float
-) -> Iterator[str]:
+) -> Iterator[Told]:
     for language, body in texts.items():
         guilty = wording.segments(body).guilty
         if guilty:
-            yield f"The text ({language}) has letters that halve a segment: {' '.join(guilty)}"
+            yield told("The text ({language}) has letters that halve a segment: {letters}",
+                       language=language, letters=" ".join(guilty))  # fmt: skip
         elif segments[language] > 1:
-            yield f"The text ({language}) takes {segments[language]} segments, and as many times the price."
+            yield told("The text ({language}) takes {n} segments, and as many times the price.",
+                       language=language, n=segments[language])  # fmt: skip
     if wait > 60:
-        yield "Nobody may be written to right now; it begins when the quiet hours end."
+        yield told("Nobody may be written to right now; it begins when the quiet hours end.")
     calls = sum(row.via == "call" for row in accepted)
     if calls:
-        yield f"{calls} landlines are called, not texted."
+        yield told("{n} landlines are called, not texted.", n=calls)
     if options.call_after_hours:
-        yield f"Who has not answered after {options.call_after_hours} h is called."
+        yield told("Who has not answered after {n} h is called.", n=options.call_after_hours)

@@ -32,17 +32,28 @@ LIST = "campaigns"
 # A recipient's states. A higher rank is never taken back: what is reported late or twice changes nothing.
 RANK = {"queued": 0, "unknown": 1, "sent": 2, "delivered": 3, "failed": 3, "not_sent": 3, "cancelled": 3}
 Call = tuple[list[str], list[Any]]  # keys and arguments of a script
+_WRITTEN = ("sent", "delivered", "failed")
 _EFFECT = re.compile(r"([0-9a-f]{1,3})-([A-Za-z0-9]{6,20})\.(\d{1,7})(c?)")
 
 
 @dataclass(frozen=True, slots=True)
+class Did:
+    """A line of a campaign's log: at *at* *who* *did* something (a fixed word), and *why* in their own words."""
+
+    at: float
+    who: str
+    did: str
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Kept:
-    """A campaign as it is kept. *body* is what campaigns.py wrote; *log*: (at, who, did)."""
+    """A campaign as it is kept. *body* is what campaigns.py wrote."""
 
     id: str
     state: State
     body: dict[str, Any]
-    log: tuple[tuple[float, str, str], ...]
+    log: tuple[Did, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,10 +120,12 @@ class Roster:
         entry = self._entry(key, at, who, "made")
         return bool(self._create(keys=[key, f"{key}:log"], args=[sealed, entry, KEEP_SECONDS]))
 
-    def turn(self, campaign: str, allowed: Sequence[State], to: State, at: float, who: str, did: str) -> bool:
+    def turn(
+        self, campaign: str, allowed: Sequence[State], to: State, at: float, who: str, did: str, why: str = ""
+    ) -> bool:
         """From one of *allowed* to *to*, with a line in its log; False when it is in another state."""
         key = self.key(campaign)
-        args = [to, self._entry(key, at, who, did), KEEP_SECONDS, *allowed]
+        args = [to, self._entry(key, at, who, did, why), KEEP_SECONDS, *allowed]
         return bool(self._turn(keys=[key, f"{key}:log"], args=args))
 
     def state(self, campaign: str) -> State | None:
@@ -127,7 +140,7 @@ class Roster:
         if found[0] is None:
             return None
         entries: Any = self.client.lrange(f"{key}:log", 0, -1)
-        log = tuple(tuple(json.loads(self.cipher.open(f"{key}:log", raw))) for raw in entries)
+        log = tuple(Did(*json.loads(self.cipher.open(f"{key}:log", raw))) for raw in entries)
         return Kept(campaign, found[0].decode(), json.loads(self.cipher.open(key, found[1])), log)
 
     def all(self) -> list[str]:
@@ -135,8 +148,8 @@ class Roster:
         found: Any = self.client.zrange(self._list(), 0, -1, desc=True)
         return [raw.decode() for raw in found]
 
-    def _entry(self, key: str, at: float, who: str, did: str) -> bytes:
-        return self.cipher.seal(f"{key}:log", json.dumps([at, who, did]).encode())
+    def _entry(self, key: str, at: float, who: str, did: str, why: str = "") -> bytes:
+        return self.cipher.seal(f"{key}:log", json.dumps([at, who, did, why]).encode())
 
     # -- its rows --
 
@@ -299,3 +312,19 @@ class Roster:
             self.client.zcard(f"{self.store.tag(bucket)}tasks") for bucket in range(self.store.buckets)
         ]
         return sum(int(count) for count in counts)
+
+    def handed(self, most: int = 500) -> tuple[int, int]:
+        """(recipients of the latest campaigns who were written to, how many of them became a task), of *most* looked at."""
+        known: list[str] = []
+        for campaign in self.all()[:5]:
+            for members in self.rows(campaign):
+                states = self.states(campaign, members)
+                told = [state.partition("|")[0] for state in states]
+                known += [one.patient for one, state in zip(members, told, strict=True) if state in _WRITTEN]
+                if len(known) >= most:
+                    break
+        names = [f"{self.store.tag(self.store.bucket(one))}k:{one}" for one in known[:most]]
+        pipe = self.client.pipeline(transaction=False)
+        for name in names:
+            pipe.exists(name)
+        return len(names), sum(bool(found) for found in (pipe.execute() if names else ()))

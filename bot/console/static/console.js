@@ -88,9 +88,24 @@ document.addEventListener("input", (event) => {
   count.textContent = number ? count.dataset.says.replace("#", number).replace("@", cost) : "";
 });
 
+// -- a file that is too large is said before it is sent for nothing --
+
+function tooLarge(form) {
+  const input = find("input[type=file]", form), news = find("#file-news");
+  const large = input && [...input.files].some((file) => file.size > Number(input.dataset.most));
+  if (news) {
+    news.hidden = !large;
+    news.textContent = large ? form.dataset.tooLarge : "";
+  }
+  return large;
+}
+
+document.addEventListener("change", (event) => event.target.type === "file" && tooLarge(event.target.form));
+
 // -- a form is sent once; a second press waits for the first --
 
 document.addEventListener("submit", (event) => {
+  if (event.target.dataset.tooLarge && tooLarge(event.target)) return event.preventDefault();
   if (event.target.method === "dialog" || event.target.id === "stay") return;
   if (event.target.dataset.sent) event.preventDefault();
   event.target.dataset.sent = "yes";
