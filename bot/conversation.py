@@ -281,7 +281,7 @@ class Conversation:
         """Whether what was decided may leave now; asked right before the carrier. The log says what was kept back."""
         loaded = self.store.load(patient, "")
         record = from_bytes(loaded.record) if loaded.record else Record("")
-        verdict = may_still_send(record, kind, told, self.hours(record.phone), self.now(), call=call)
+        verdict = may_still_send(record, kind, told, self.hours(record.whereabouts), self.now(), call=call)
         if verdict.go or verdict.later is not None:
             return verdict
         event = {"in": "not_sent", "fx": effect_id, "why": verdict.why}

@@ -6,31 +6,29 @@ before it and commits after it, and may run it again when another turn came betw
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any
 
 from bot import engine, prompts
-from bot.consent import CARRIER_HELP, CARRIER_START, CARRIER_STOP
 from bot.engine import Session, Step
 from bot.flow import model
 from bot.flow.inherit import listening, no_input_of
 from bot.flow.load import Loaded
+from bot.hearing import carrier_answers, count_echo, understand, what_is_asked
 from bot.reading.language import guess_language
-from bot.reading.model import Expects, Reading
+from bot.reading.model import Reading
 from bot.record import CLOSED, Record
 from bot.turn import Clinic, Door, End, Heard, Input, Turn
 from bot.work import Work
 
 REST_SECONDS = 24 * 3600  # a walk that rested longer is history: the next word starts a new one (SPEC I29)
-ECHO_SECONDS, ECHO_LIMIT = 1800, 5  # the same text more than 5 times in 30 minutes is a machine (Medic CHT's limit)
 
 
 def take(clinic: Clinic, patient: str, record: Record, given: Input, now: float) -> Turn:
     """One turn. Never raises for anything a patient can send."""
-    expects = _expects(clinic, record)
-    reading = _read(clinic, record, given, expects)
+    expects = what_is_asked(clinic, record)
+    record, reading = understand(clinic, record, given, expects)
     if given.event == "silence":
         if record.session is None or record.session.ended or clinic.of(record.session) is None:
             return _nothing(record, given, reading, now)
@@ -42,10 +40,10 @@ def take(clinic: Clinic, patient: str, record: Record, given: Input, now: float)
     if given.door == "sms" and not clinic.may_text(record.phone):
         return _from_abroad(record, given, reading, now)
     record = record.but(unanswered=0)
-    carrier = _carrier_answers(clinic, given)
+    carrier = carrier_answers(clinic, given)
     if carrier == "help":
         return _nothing(record, given, reading, now)
-    record, looping = _count_echo(record, given, reading, now)
+    record, looping = count_echo(record, given, reading, now)
     if looping:
         turn = _nothing(record, given, reading, now)
         return turn.but(tasks=("echo",)) if looping == "first" else turn
@@ -80,60 +78,6 @@ def open_walk(
 
 
 # -- before the engine -----------------------------------------------------------------------------------------------
-
-
-def _expects(clinic: Clinic, record: Record) -> Expects | None:
-    session = record.session
-    loaded = clinic.of(session) if session else None
-    return engine.waiting(loaded, session) if session and loaded else None
-
-
-def _read(clinic: Clinic, record: Record, given: Input, expects: Expects | None) -> Reading:
-    if given.event == "call":
-        return Reading("unclear", why="a call begins")
-    if given.opt_out_type in ("STOP", "START"):
-        return Reading("opt_out" if given.opt_out_type == "STOP" else "opt_in", why="the carrier says so")
-    if given.digits is not None and (key := _event_key(clinic, record, given.digits)):
-        return Reading(key, why="a key that the question names")
-    channel = "sms" if given.door == "sms" else "dtmf" if given.digits is not None else "speech"
-    said = given.digits if given.digits is not None else given.said
-    language = record.session.language if record.session else clinic.language or "en"
-    reading = clinic.read(said, expects, language, channel)
-    if reading.kind == "silence" and given.door == "sms":
-        return Reading("unclear", why="a message without words")  # a picture is no silence: the patient is there
-    return reading
-
-
-def _event_key(clinic: Clinic, record: Record, digits: str) -> Literal["opt_out"] | None:
-    session = record.session
-    loaded = clinic.of(session) if session and not session.ended else None
-    state = loaded.states.get(session.state) if session and loaded else None
-    return state.takes.keys.get(digits) if isinstance(state, model.Question) else None
-
-
-def _carrier_answers(clinic: Clinic, given: Input) -> str | None:
-    """Which keyword Twilio has already answered by itself (twilio.md section D); None when answering is ours."""
-    if given.door != "sms":
-        return None
-    if given.opt_out_type:
-        return given.opt_out_type.lower()
-    if clinic.opt_out_mode != "twilio":
-        return None
-    word = given.said.strip().upper()
-    for name, words in (("stop", CARRIER_STOP), ("start", CARRIER_START), ("help", CARRIER_HELP)):
-        if word in words:
-            return name
-    return None
-
-
-def _count_echo(record: Record, given: Input, reading: Reading, now: float) -> tuple[Record, str | None]:
-    if given.door != "sms" or reading.kind == "answer" or not given.said.strip():
-        return record, None
-    mark = hashlib.blake2b(given.said.strip().lower().encode("utf-8", "replace"), digest_size=6).hexdigest()
-    echoes = (*((old, at) for old, at in record.echoes if at > now - ECHO_SECONDS), (mark, now))
-    same = sum(old == mark for old, _ in echoes)
-    looping = None if same <= ECHO_LIMIT else "first" if same == ECHO_LIMIT + 1 else "more"
-    return record.but(echoes=echoes[-20:]), looping
 
 
 def _after_stop(record: Record, given: Input, reading: Reading, now: float) -> Turn:
@@ -287,11 +231,12 @@ def _hand_over(clinic: Clinic, record: Record, step: Step) -> Step:
             return step
         flow, state = step.handover
         loaded = clinic.flows[flow]
-        told = _told(clinic, record, loaded, None)
+        # What was answered or found in an earlier walk is no answer of this one, nor a result but where the flow follows it.
+        told, before = _told(clinic, record, loaded, None), step.session.outcome
         session = replace(
-            step.session, flow=flow, flow_hash=loaded.hash, answers=told, trail=(), ended=False, outcome=None, rule=None,
-            reason=None,
-        )  # fmt: skip  # what was answered or found in an earlier walk is never an answer or a result of this one
+            step.session, flow=flow, flow_hash=loaded.hash, answers=told, trail=(), ended=False,
+            outcome=before if before in loaded.flow.follows else None, rule=None, reason=None,
+        )  # fmt: skip
         after = engine.start(loaded, session, at=state, greet=False)
         step = replace(after, say=(*step.say, *after.say), effects=(*step.effects, *after.effects))
     return step

@@ -35,7 +35,7 @@ def test_a_check_in_is_answered_across_its_own_silence_in_spanish() -> None:
 def test_after_a_week_the_next_word_begins_anew(weeks: Weeks) -> None:
     weeks.say(*TO_PMR, "yes")
     weeks.until(3.5)
-    weeks.conversation.note("p", "booked", facts=frozenset({"booked"}))  # so that no other question comes between
+    weeks.conversation.visit(PHONE, "b", "booked", MONDAY + 40 * DAY)  # so that no other question comes between
     weeks.until(10.9)
     assert weeks.record.session is not None
     assert weeks.record.session.state == "lapsed"

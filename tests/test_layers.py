@@ -9,7 +9,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 FILES = sorted([*ROOT.glob("bot/**/*.py"), *ROOT.glob("workers/**/*.py")])
 PURE = ("bot/flow/", "bot/engine.py", "bot/reading/", "bot/wording.py", "bot/prompts.py", "bot/twiml.py", "bot/turn.py",
-        "bot/decide.py", "bot/work.py", "bot/record.py", "bot/consent.py", "bot/tasks.py", "bot/codes.py", "bot/proof/",
+        "bot/decide.py", "bot/hearing.py", "bot/work.py",
+        "bot/record.py", "bot/consent.py", "bot/tasks.py", "bot/codes.py", "bot/proof/",
         "bot/booking.py",
         *(f"bot/outreach/{name}.py" for name in ("sheet", "judge", "pacing", "plan", "opening", "csvout")))  # fmt: skip
 IMPURE = {"flask", "redis", "rq", "twilio", "requests", "os", "time", "random", "secrets", "socket", "subprocess",

@@ -116,6 +116,7 @@ def test_the_plan_says_what_then_happens(weeks: Weeks) -> None:
     """The times that were foreseen are the times at which the texts leave, night and jitter included."""
     weeks.clock[:] = [MONDAY + 11 * 3600]  # 23:00, so that every follow-up falls into the night
     weeks.say(*TO_PMR, "yes")
+    weeks.say("no")  # to the baseline
     plan = weeks.conversation.upcoming("p")
     assert [one.name for one in plan] == ["F1", "F2", "F3", "F4", "F5"]
     assert all(one.local.endswith("CST") and " 09:" in one.local for one in plan)
@@ -288,7 +289,7 @@ def test_who_gives_a_visit_up_is_nudged_again_and_not_asked_how_it_went(weeks: W
 
 def test_a_booking_moves_the_clock_and_stops_the_nudges(weeks: Weeks) -> None:
     """F1 and F3 go; PEG counts from the visit; a cancelled visit takes its reminders back."""
-    weeks.say(*TO_PMR, "yes")
+    weeks.say(*TO_PMR, "yes", "no")
     booked(weeks, 10)
     plan = {one.name: one for one in weeks.conversation.upcoming("p")}
     assert set(plan) == {"F2", "F4", "F5", "F6", "F7", "F8"}

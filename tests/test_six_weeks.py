@@ -60,9 +60,11 @@ class Weeks:
 
 
 def test_a_patient_who_agrees_and_gets_better(line: Line) -> None:
-    """Five messages in six weeks, each in daytime, each answered; the score rises and a nurse is told; then silence."""
+    """A baseline, then messages in daytime for six weeks, each answered; the score rises by two points from the baseline
+    and a nurse is told; then silence."""
     weeks = Weeks(line)
     assert "check in with you" in weeks.say("hi", "yes", "no", "no", "nope", "9", "yes")
+    assert "care team will see this" in weeks.say("yes", "4", "4", "4")  # the baseline
     plan = line.app.conversation.upcoming(line.patient())
     assert [text for _, text in weeks.until(2)] == ["CLS Health: Do you still need a visit? Book:"]
     assert [text for _, text in weeks.until(4)] == ["CLS Health check-in: How is the problem we t"]
@@ -78,7 +80,8 @@ def test_a_patient_who_agrees_and_gets_better(line: Line) -> None:
     assert [text for _, text in weeks.until(13.5)] == ["CLS Health: How did your visit go? Do you kn"]
     weeks.say("1")
     assert [text for _, text in weeks.until(26.5)] == ["CLS Health: What number best describes your "]
-    assert "care team will see this" in weeks.say("4", "4", "4")
+    assert "care team will see this" in weeks.say("5", "5", "5")
+    assert line.tasks() == []
     last = weeks.until(54.5)
     assert [text for _, text in last] == ["CLS Health: What number best describes your "]
     weeks.say("6", "6", "6")

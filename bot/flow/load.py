@@ -31,6 +31,7 @@ EVENTS = frozenset(
     {
         "emergency", "crisis", "urgent", "minor", "opt_out", "human", "help", "schedule", "cancel_appt", "change_appt",
         "info_pmr", "info_pt", "info_both", "info_visit",
+        "zip",
     }
 )  # fmt: skip
 LANGUAGE_EVENT = "language"

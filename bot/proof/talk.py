@@ -40,6 +40,7 @@ WORDS = {
     "cancel_appt": "I can't come to my visit",
     "change_appt": "I need to change my visit",
     "schedule": "I want to book",
+    "zip": "ZIP 77030",
 }
 
 
