@@ -14,9 +14,8 @@ Fields of one week (``|`` between the parts):
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import lru_cache
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
@@ -32,7 +31,6 @@ Count = tuple[str, str, int]  # week (its Monday, ISO), field, how many
 STAGES = frozenset({"linked", "link_opened", "booked"})
 NONE = frozenset[str]()
 QUARTER = 900  # no zone's clock is moved within a quarter of an hour
-_REFUSED = re.compile(r"^carrier \w+, code (\d+)$")
 
 
 class Stand(NamedTuple):
@@ -64,6 +62,12 @@ def week_of(at: float, zone: str) -> str:
 def day_of(at: float, zone: str) -> str:
     """The clinic's day: 2026-11-25."""
     return _local(int(at // QUARTER), zone)[1]
+
+
+def weeks_until(at: float, zone: str, many: int) -> list[str]:
+    """The *many* weeks that end with this one, oldest first."""
+    last = date.fromisoformat(week_of(at, zone))
+    return [(last - timedelta(weeks=back)).isoformat() for back in range(many - 1, -1, -1)]
 
 
 @lru_cache(maxsize=1024)
@@ -130,9 +134,6 @@ def _walked(before: Stand, after: Stand, event: Event, first: str, zone: str) ->
         week = week_of(after.begun, zone)
         for stage in sorted(after.stages ^ before.stages):
             yield week, f"s|{stage}", 1 if stage in after.stages else -1
-    refused = _REFUSED.match(event["why"]) if event["in"] == "note" and event.get("why") else None
-    if refused:
-        yield week_of(now, zone), f"m|refused|{refused[1]}", 1
 
 
 def _stand_after(stand: Stand, event: Event, first: str, visit_at: float) -> Stand:

@@ -16,11 +16,13 @@ from typing import Any, Protocol
 from bot.alerts import Alerts
 from bot.carrier import CarrierError, backoff
 from bot.conversation import Conversation
+from bot.counts import delivered
 from bot.outgoing import Outgoing
 from bot.outreach.sender import CampaignSender
 from bot.reconcile import SETTLE_SECONDS, Lister, reconcile
 from bot.retention import Retention
 from bot.sending import Gate, Stop
+from bot.store.counted import Counted
 from bot.store.model import Begun, Claim
 from bot.store.retain import KIND as RETENTION
 from bot.store.sends import Sends
@@ -199,6 +201,9 @@ def _failed(office: Office, claim: Claim, kind: str, told: dict[str, Any], error
         return Result("put_off", why, office.now() + LOOK_SECONDS, unsure=True)
     if error.kind in ("away", "busy") and tries < MAX_TRIES:
         return Result("put_off", why, office.now() + backoff(tries))
+    counted = Counted(office.sends.store)
+    counted.add(delivered(office.now(), office.conversation.clinic.zone, "refused", error.code))
+    counted.failed(patient, error.code, office.now())
     lost = Lost(claim.id, kind, told, error.code, None)  # refused for good: nothing to send again
     office.conversation.not_arrived(patient, f"failed:{error.kind}:{claim.id}", lost)
     if error.kind == "opted_out":

@@ -16,6 +16,7 @@ from bot.conversation import Conversation
 from bot.counts import delivered
 from bot.outreach.roster import Roster
 from bot.sending import Gate
+from bot.store.counted import Counted
 from bot.store.model import Report
 from bot.store.sends import Sends, Sent
 from bot.store.store import Store
@@ -72,6 +73,7 @@ class Reports:
         kept = self.store.load(sent.patient, outgoing.key_of(effect_id)).answer
         text = outgoing.from_bytes(kept).body if kept else None
         lost = Lost(effect_id, sent.kind, sent.told, code, text, sent.at)
+        Counted(self.store).failed(sent.patient, code, self.now())
         return self.conversation.not_arrived(sent.patient, f"report:{effect_id}", lost)
 
     def _alert_lost(self, effect_id: str) -> None:

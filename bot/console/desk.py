@@ -155,6 +155,10 @@ class Clock:
         this_year = datetime.fromtimestamp(self.visit.desk.now(), self.visit.desk.zone).year
         return f"{day}{'' if moment.year == this_year else f' {moment.year}'}, {moment:%H:%M}"
 
+    def day(self, when: float) -> str:
+        """Nov 24"""
+        return self.at(when).partition(",")[0]
+
     def iso(self, when: float) -> str:
         """For the time element."""
         return datetime.fromtimestamp(when, self.visit.desk.zone).isoformat(timespec="seconds")

@@ -11,6 +11,13 @@ OUTCOMES = {
     "emergency": sentence("emergency"),
     "urgent": sentence("to be seen today"),
 }
+ENDS = {
+    **OUTCOMES,
+    "staff": sentence("handed to staff"),
+    "minor": sentence("under 18"),
+    "expired": sentence("stopped answering"),
+    "opted_out": sentence("wrote STOP"),
+}
 CHANNELS = {"sms": sentence("text"), "voice": sentence("call")}
 LANGUAGES = {"en": sentence("English"), "es": sentence("Spanish")}
 READINGS = {

@@ -12,6 +12,8 @@ from typing import Any
 from bot.store.model import CLINIC
 from bot.store.store import Store
 
+FAILED_SECONDS = 400 * 86_400  # as long as the log that tells of it (KEEP_LOG_DAYS)
+
 
 class Counted:
     """The counts of one ledger."""
@@ -24,6 +26,12 @@ class Counted:
         """One count that belongs to no turn."""
         week, field, many = count
         self._redis.hincrby(f"{self.store.tag(self.store.bucket(CLINIC))}n:{week}", field, many)
+
+    def failed(self, patient: str, code: int, at: float) -> None:
+        """A text to *patient* failed with the carrier's *code*: for the list behind the count, 400 days long."""
+        key = f"{self.store.tag(self.store.bucket(patient))}failed:{code}"
+        self._redis.zadd(key, {patient: at})
+        self._redis.zremrangebyscore(key, "-inf", at - FAILED_SECONDS)
 
     def weeks(self, weeks: Sequence[str]) -> list[Counter[str]]:
         """Field -> how many, for each of *weeks*, all buckets together. One round trip to each server."""

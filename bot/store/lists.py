@@ -21,9 +21,16 @@ class Lists:
     def __init__(self, store: Store) -> None:
         self._store, self._client = store, store.client
 
-    def recent(self, after: str, limit: int) -> tuple[list[tuple[str, float]], str | None]:
-        """(patient, last turn), newest first, and the cursor of the rest."""
+    def recent(self, after: str, limit: int, since: float | None = None) -> tuple[list[tuple[str, float]], str | None]:
+        """(patient, last turn), newest first, and the cursor of the rest. With *since*: from that moment on, oldest
+        first."""
+        if since is not None:
+            return self._page("recent", after or _cursor((since, "")), limit, newest=False)
         return self._page("recent", after, limit, newest=True)
+
+    def failed(self, code: int, after: str, limit: int) -> tuple[list[tuple[str, float]], str | None]:
+        """(patient, when) whose texts last failed with the carrier's *code*, newest first."""
+        return self._page(f"failed:{code}", after, limit, newest=True)
 
     def open_tasks(self, after: str, limit: int) -> tuple[list[Task], str | None]:
         """Open tasks, most urgent first, then longest waiting."""

@@ -1,0 +1,44 @@
+"""The dashboard: every table of figures.py on one page with its picture, each also under an address of its own."""
+
+from __future__ import annotations
+
+from flask import Response
+
+from bot.console import lists
+from bot.console.desk import Visit
+from bot.console.figures import SPANS, TABLES, Board, listing_of
+from bot.console.languages import sentence
+from bot.shifted import sentence_of, shifts_now
+
+WHO = sentence(
+    "Counts from 1 to 10 are told as <11 to a viewer, so that a report names nobody; who treats patients sees them."
+)
+
+
+def page(visit: Visit) -> Response:
+    """All of it."""
+    board = Board.of(visit)
+    flows = visit.desk.conversation.clinic.flows
+    shifts = [sentence_of(one) for one in shifts_now(visit.desk.store, visit.desk.now(), visit.desk.zone.key)]
+    tables = []
+    for name in TABLES:
+        listing = listing_of(board, name)
+        query = {"weeks": str(board.span), "flow": board.flow}
+        address = visit.address(f"/dashboard/{name}", query)
+        files = [(form, visit.address(f"/dashboard/{name}.{form}", query)) for form in ("csv", "json")]
+        tables.append((name, listing, listing.part("", 500).rows, address, files))
+    return visit.page(
+        "dashboard.html",
+        board=board,
+        tables=tables,
+        spans=SPANS,
+        flows=[(name, loaded.flow.title) for name, loaded in flows.items()],
+        shifts=[visit.say(text, **fills) for text, fills in shifts],
+        who=visit.say(WHO) if board.outside else "",
+    )
+
+
+def table(visit: Visit, name: str) -> Response:
+    """One table alone."""
+    board = Board.of(visit)
+    return lists.show(visit, listing_of(board, name), "table.html")

@@ -1,0 +1,268 @@
+"""The dashboard's tables: what is counted, as rows that a page, a .csv and a .json show alike.
+
+A viewer is outside of those who treat: of them a count from 1 to 10 is told as "<11", and with it what it could be worked
+out from, because whoever reads a report must not find a single person in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from functools import cached_property
+from typing import Any
+from urllib.parse import urlencode
+
+from flask import abort
+
+from bot.codes import CODES, NO_CODE, OTHER
+from bot.console import terms
+from bot.console.desk import Visit
+from bot.console.languages import sentence
+from bot.console.lists import Column, Listing, Part, Row
+from bot.counts import weeks_until
+from bot.figures import Asked, Figures
+from bot.flow.load import Loaded
+from bot.store.counted import Counted
+from bot.store.published import Published
+
+SPANS = (4, 12, 26, 52)  # weeks that can be chosen
+FEW = 11
+RESULTS = ("pmr", "both", "pt", "urgent", "emergency", "staff", "minor", "expired", "opted_out")
+STAGES: Mapping[str, tuple[str, str]] = {
+    "started": ("", sentence("Started")),
+    "finished": ("finished", sentence("Came to an end")),
+    "linked": ("linked", sentence("Got the link")),
+    "link_opened": ("opened", sentence("Opened it")),
+    "booked": ("booked", sentence("Booked")),
+}
+STATES = {
+    "delivered": sentence("delivered"),
+    "undelivered": sentence("not delivered"),
+    "failed": sentence("failed"),
+    "refused": sentence("refused by the carrier"),
+}
+NOTHING = sentence("Nothing was counted in these weeks yet.")
+
+
+@dataclass(frozen=True)
+class Board:
+    """The figures of some weeks, for one visitor."""
+
+    visit: Visit
+    span: int
+    flow: str
+
+    @staticmethod
+    def of(visit: Visit) -> Board:
+        """From the address; a wish that cannot be read is the usual."""
+        flows, given = visit.desk.conversation.clinic.flows, visit.request.args
+        span = int(given["weeks"]) if given.get("weeks") in map(str, SPANS) else 12
+        flow = given.get("flow", "")
+        return Board(visit, span, flow if flow in flows else visit.desk.conversation.clinic.first_flow)
+
+    @cached_property
+    def figures(self) -> Figures:
+        """Read once for a page."""
+        desk = self.visit.desk
+        weeks = weeks_until(desk.now(), desk.zone.key, self.span)
+        return Figures(weeks, Counted(desk.store).weeks(weeks))
+
+    @property
+    def loaded(self) -> Loaded:
+        """The flow that is looked at, as it is live."""
+        return self.visit.desk.conversation.clinic.flows[self.flow]
+
+    @property
+    def outside(self) -> bool:
+        """Small counts are not for this person."""
+        return not self.visit.who.may("nurse")
+
+    def shown(self, many: int) -> int | str:
+        """A count as this person may see it."""
+        return f"<{FEW}" if self.outside and 0 < many < FEW else many
+
+    def share(self, part: int, whole: int) -> str:
+        """A share in per cent; "" where there is none, or where it would tell a small count."""
+        if not whole or (self.outside and (0 < part < FEW or 0 < whole - part < FEW or whole < FEW)):
+            return ""
+        return f"{100 * part / whole:.0f} %"
+
+    def conversations(self, week: str = "", **wishes: str) -> str:
+        """The address of those who were counted; a whole span, or one *week*."""
+        since = date.fromisoformat(week or self.figures.weeks[0])
+        given = {"since": since.isoformat(), **wishes}
+        if week:
+            given["until"] = (since + timedelta(weeks=1)).isoformat()
+        return "/patients?" + urlencode({name: value for name, value in given.items() if value})
+
+    # -- the tables --
+
+    def funnel(self) -> list[Row]:
+        """Started -> finished -> link -> opened -> booked."""
+        found = self.figures.funnel(self.visit.desk.conversation.clinic.first_flow)
+        first, rows, before = found["started"], [], 0
+        for stage, (wish, says) in STAGES.items():
+            many = found[stage]
+            row: dict[str, Any] = {
+                "stage": self.visit.say(says), "walks": self.shown(many), "of_all": self.share(many, first),
+                "of_before": self.share(many, before) if before else "", "size": min(1.0, many / first) if first else 0.0,
+            }  # fmt: skip
+            if self.shown(many) != many:
+                row["size"] = 0.0
+            rows.append({**row, "hrefs": {"walks": self.conversations(stage=wish)}})
+            before = many
+        return rows if first or any(found.values()) else []
+
+    def outcomes(self) -> list[Row]:
+        """A row a week."""
+        rows = []
+        for at, week in enumerate(self.figures.weeks):
+            counts = self.figures.results(self.flow, week=at)
+            row: dict[str, Any] = {"week": week, **{result: self.shown(counts[result]) for result in RESULTS}}
+            masked = any(row[result] != counts[result] for result in RESULTS)
+            row["total"] = "" if masked else counts.total()
+            hrefs = {result: self.conversations(week, flow=self.flow, result=result) for result in RESULTS}
+            rows.append({**row, "hrefs": {**hrefs, "total": self.conversations(week, flow=self.flow)}})
+        return rows if any(self.figures.results(self.flow).values()) else []
+
+    def versions(self) -> list[Row]:
+        """A row a version, the newest last."""
+        since = {}
+        for entry in Published(self.visit.desk.store.client, self.visit.desk.store.cipher).log():
+            since.setdefault(entry["flows"].get(self.flow), entry["at"])
+        rows = []
+        for version in sorted(self.figures.versions(self.flow), key=lambda one: since.get(one, 0.0)):
+            counts = self.figures.results(self.flow, version=version)
+            row: dict[str, Any] = {"version": version, "since": since.get(version)}
+            row |= {result: self.shown(counts[result]) for result in RESULTS}
+            masked = any(row[result] != counts[result] for result in RESULTS)
+            row["total"] = "" if masked else counts.total()
+            notes = {result: self.share(counts[result], counts.total()) for result in RESULTS} if not masked else {}
+            hrefs = {one: self.conversations(flow=self.flow, version=version, result=one) for one in RESULTS}
+            rows.append({**row, "notes": notes, "hrefs": hrefs})
+        return rows
+
+    def questions(self) -> list[Row]:
+        """A row a question."""
+        return [self._asked(one) for one in self.figures.questions(self.loaded)]
+
+    def _asked(self, one: Asked) -> Row:
+        unread = "/dashboard/unread?" + urlencode({"flow": one.flow, "state": one.state})
+        lost = self.conversations(flow=one.flow, state=one.state)
+        return {
+            "state": terms.plain(one.state), "reached": self.shown(one.reached), "silent": self.shown(one.silent),
+            "stopped": self.shown(one.stopped), "lost": self.share(one.lost, one.reached),
+            "replies": self.shown(one.replies), "unclear": self.shown(one.unclear),
+            "unread": self.share(one.unclear, one.replies), "hrefs": {"reached": lost, "unclear": unread},
+        }  # fmt: skip
+
+    def cost(self) -> list[Row]:
+        """A row a day."""
+        rows = []
+        for day, spent in self.figures.cost().items():
+            row = {what: f"{spent[what] / 1e6:.2f}" for what in ("reply", "text", "call", "alert")}
+            rows.append({"day": day, **row, "total": f"{spent.total() / 1e6:.2f}"})
+        return rows
+
+    def messages(self) -> list[Row]:
+        """A row a state and code, what failed first."""
+        rows, say = [], self.visit.say
+        for (state, code), many in sorted(
+            self.figures.messages().items(), key=lambda pair: (pair[0][0] == "delivered", -pair[1])
+        ):
+            told = NO_CODE if not code else CODES.get(code, OTHER)
+            fine = state == "delivered"
+            rows.append(
+                {"state": say(STATES.get(state, state)), "code": code or "", "texts": self.shown(many),
+                 "says": "" if fine else say(told.says), "do": "" if fine else say(told.do),
+                 "hrefs": {} if fine else {"texts": f"/patients?failed={code}"}}
+            )  # fmt: skip
+        return rows
+
+
+_ENDS = tuple(Column(result, terms.ENDS[result], "number") for result in RESULTS)
+_TOTAL = Column("total", sentence("All"), "number")
+Rows = Callable[[Board], list[Row]]
+TABLES: Mapping[str, tuple[str, Rows, tuple[Column, ...]]] = {
+    "funnel": (
+        sentence("From the first word to the visit"),
+        Board.funnel,
+        (
+            Column("stage", sentence("Step")),
+            Column("walks", sentence("Conversations"), "number"),
+            Column("of_all", sentence("Of all"), "number"),
+            Column("of_before", sentence("Of the step before"), "number"),
+        ),
+    ),
+    "outcomes": (
+        sentence("How they ended, by the week they began"),
+        Board.outcomes,
+        (Column("week", sentence("Week from")), *_ENDS, _TOTAL),
+    ),
+    "versions": (
+        sentence("How they ended, by version of the flow"),
+        Board.versions,
+        (Column("version", sentence("Version")), Column("since", sentence("Live since"), "time"), *_ENDS, _TOTAL),
+    ),
+    "questions": (
+        sentence("Where they stop, and what is not understood"),
+        Board.questions,
+        (
+            Column("state", sentence("Question")),
+            Column("reached", sentence("Came to it"), "number"),
+            Column("silent", sentence("Went silent"), "number"),
+            Column("stopped", sentence("STOP"), "number"),
+            Column("lost", sentence("Drop-off"), "number"),
+            Column("replies", sentence("Replies"), "number"),
+            Column("unclear", sentence("Not understood"), "number"),
+            Column("unread", sentence("Share"), "number"),
+        ),
+    ),
+    "cost": (
+        sentence("Cost by day"),
+        Board.cost,
+        (
+            Column("day", sentence("Day")),
+            Column("reply", sentence("Answers"), "number"),
+            Column("text", sentence("Texts of ours"), "number"),
+            Column("call", sentence("Calls"), "number"),
+            Column("alert", sentence("Alerts to staff"), "number"),
+            _TOTAL,
+        ),
+    ),
+    "messages": (
+        sentence("What became of our texts"),
+        Board.messages,
+        (
+            Column("state", sentence("State")),
+            Column("texts", sentence("Texts"), "number"),
+            Column("code", sentence("Code")),
+            Column("says", sentence("What happened")),
+            Column("do", sentence("What to do")),
+        ),
+    ),
+}
+
+
+def listing_of(board: Board, name: str) -> Listing:
+    """One table as a list. 404 for a name that is none."""
+    if name not in TABLES:
+        abort(404)
+    title, rows, columns = TABLES[name]
+    listing = Listing(name, title, NOTHING, columns, lambda after, limit: Part(_known(board, rows(board)), None))
+    if name in ("outcomes", "versions"):
+        used = {key for row in rows(board) for key in RESULTS if row.get(key)}
+        kept = tuple(one for one in columns if one.key not in RESULTS or one.key in used)
+        listing = replace(listing, columns=kept)
+    return listing
+
+
+def _known(board: Board, rows: list[Row]) -> list[Row]:
+    """Whoever may not know a small count gets no list of those it counts."""
+    if not board.outside:
+        return rows
+    small = f"<{FEW}"
+    return [
+        {**row, "hrefs": {key: to for key, to in row.get("hrefs", {}).items() if row[key] != small}} for row in rows
+    ]

@@ -1,0 +1,185 @@
+"""The counts as the figures that staff ask for: funnel, outcomes, questions, traffic, cost, messages. Pure.
+
+Takes what bot/counts.py counted, week by week; judges nothing, names no patient.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+
+from bot.flow import model
+from bot.flow.load import Loaded
+from bot.proof.graph import edges
+
+LEFT = frozenset({"expired", "opted_out"})  # results of walks that nobody finished
+STARTS = ("@sms", "@voice")
+Pair = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """*many* steps of walks in one week (its place in Figures.weeks)."""
+
+    week: int
+    flow: str
+    version: str
+    source: str
+    kind: str
+    target: str
+    door: str
+    many: int
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One question. *reached*: walks that came to it. *replies*: everything said to it, of which *unclear* could not be
+    read. *silent*: walks that ended there without a word, *stopped*: with STOP, *person*: that left it for a person."""
+
+    flow: str
+    state: str
+    reached: int
+    replies: int
+    unclear: int
+    silent: int
+    stopped: int
+    person: int
+
+    @property
+    def lost(self) -> int:
+        """Walks that went no further."""
+        return self.silent + self.stopped
+
+
+@dataclass(frozen=True)
+class Figures:
+    """*counts*: field -> how many, for each of *weeks* (Mondays, oldest first)."""
+
+    weeks: Sequence[str]
+    counts: Sequence[Counter[str]]
+
+    @cached_property
+    def steps(self) -> list[Step]:
+        """Every kind of step."""
+        return [Step(week, *_six(parts), many) for week, parts, many in self._fields("e")]
+
+    def _fields(self, kind: str) -> Iterator[tuple[int, list[str], int]]:
+        for week, fields in enumerate(self.counts):
+            for field, many in fields.items():
+                first, *parts = field.split("|")
+                if first == kind:
+                    yield week, parts, many
+
+    def funnel(self, flow: str) -> dict[str, int]:
+        """``started``, ``finished``, ``linked``, ``link_opened``, ``booked``: walks that began in these weeks."""
+        started = sum(one.many for one in self.steps if one.flow == flow and one.source in STARTS)
+        results = self.results(flow)
+        found = {"started": started, "finished": sum(n for result, n in results.items() if result not in LEFT)}
+        stages: Counter[str] = Counter()
+        for _, (stage,), many in self._fields("s"):
+            stages[stage] += many
+        return found | {stage: max(0, stages[stage]) for stage in ("linked", "link_opened", "booked")}
+
+    def results(self, flow: str, *, week: int | None = None, version: str | None = None) -> Counter[str]:
+        """Result -> walks, of one week or version or all."""
+        found: Counter[str] = Counter()
+        for at, (name, content, result), many in self._fields("o"):
+            if name == flow and week in (None, at) and version in (None, content):
+                found[result] += many
+        return +found
+
+    def versions(self, flow: str) -> list[str]:
+        """Versions that walks of these weeks were on."""
+        found = [content for _, (name, content, _), _ in self._fields("o") if name == flow]
+        return list(dict.fromkeys(found + [one.version for one in self.steps if one.flow == flow]))
+
+    def questions(self, loaded: Loaded, version: str | None = None) -> list[Asked]:
+        """Every question of the flow that was asked, in its order; *version* None: of all versions together."""
+        asked: dict[str, Counter[str]] = {}
+        ends = {name: state.disposition for name, state in loaded.flow.states.items() if isinstance(state, model.Final)}
+        for one in self.steps:
+            if one.flow != loaded.flow.id or version not in (None, one.version):
+                continue
+            if one.target != one.source:
+                asked.setdefault(one.target, Counter())["reached"] += one.many
+            _add(asked.setdefault(one.source, Counter()), one, ends)
+        return [
+            Asked(loaded.flow.id, name, *(asked[name][key] for key in list(Asked.__slots__)[2:]))
+            for name, state in loaded.flow.states.items()
+            if isinstance(state, model.Question) and name in asked
+        ]
+
+    def cost(self) -> dict[str, Counter[str]]:
+        """Day -> what (``reply``, ``text``, ``call``, ``alert``) -> millionths of the currency."""
+        found: dict[str, Counter[str]] = {}
+        for _, (day, what, price), units in self._fields("$"):
+            found.setdefault(day, Counter())[what] += units * int(price)
+        return dict(sorted(found.items()))
+
+    def messages(self) -> Counter[tuple[str, int]]:
+        """(``delivered`` | ``undelivered`` | ``failed`` | ``refused``, the carrier's code) -> texts."""
+        found: Counter[tuple[str, int]] = Counter()
+        for _, (state, code), many in self._fields("m"):
+            found[state, int(code)] += many
+        return found
+
+    def traffic(self, loaded: Loaded, version: str | None = None) -> Counter[Pair]:
+        """How many walks went along each arrow of the flow's picture. A step passes states that do not wait; it went the
+        one way that the arrows leave. What leads out of every state is no arrow and is under ``(*, target)``."""
+        ways = _ways(loaded)
+        found: Counter[Pair] = Counter()
+        for one in self.steps:
+            if one.flow == loaded.flow.id and version in (None, one.version) and one.source != one.target:
+                way = ways(one.source, one.target)
+                for pair in way or [("*", one.target)]:
+                    found[pair] += one.many
+        return found
+
+
+def _six(parts: list[str]) -> tuple[str, str, str, str, str, str]:
+    flow, version, source, kind, target, door = parts
+    return flow, version, source, kind, target, door
+
+
+def _add(asked: Counter[str], one: Step, ends: Mapping[str, str | None]) -> None:
+    if one.kind != "silence" and one.kind not in ("call", "begun", "follow_up"):
+        asked["replies"] += one.many
+        asked["unclear"] += one.many if one.kind == "unclear" else 0
+    end = ends.get(one.target) if one.target != one.source else None
+    asked["silent"] += one.many if end == "expired" or (one.kind == "silence" and end) else 0
+    asked["stopped"] += one.many if end == "opted_out" else 0
+    asked["person"] += one.many if end == "staff" and one.kind != "silence" else 0
+
+
+class _ways:  # noqa: N801  # a function that remembers
+    """The arrows from a state where a walk waited to the next one, through states that do not wait."""
+
+    def __init__(self, loaded: Loaded) -> None:
+        self._next: dict[str, list[str]] = {}
+        for edge in edges(loaded):
+            self._next.setdefault(edge.source, []).append(edge.target)
+        self._waits = {
+            name for name, state in loaded.flow.states.items() if isinstance(state, model.Question | model.Final)
+        }
+        self._known: dict[Pair, list[Pair]] = {}
+
+    def __call__(self, source: str, target: str) -> list[Pair]:
+        if (source, target) not in self._known:
+            self._known[source, target] = self._find(source, target)
+        return self._known[source, target]
+
+    def _find(self, source: str, target: str) -> list[Pair]:
+        queue, seen = deque([[source]]), {source}
+        while queue:
+            way = queue.popleft()
+            for after in self._next.get(way[-1], ()):
+                if after == target:
+                    whole = [*way, after]
+                    return list(pairwise(whole))
+                if after not in seen and after not in self._waits:
+                    seen.add(after)
+                    queue.append([*way, after])
+        return []
