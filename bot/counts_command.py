@@ -15,15 +15,20 @@ from bot.counts import of_log
 from bot.running import note_act, present, running_store
 from bot.store.counted import Counted
 from bot.store.store import Store
+from bot.unread import Unread
 
 FIRST = "triage"
 
 
 @click.command("counts")
-@click.option("--rebuild", is_flag=True, help="Add what is missing; else only say it.")
+@click.option(
+    "--rebuild", is_flag=True, help="Add what is missing, and gather the replies that were not understood now."
+)
 def counts_command(rebuild: bool) -> None:
     """Compare the dashboard's counts with the patients' logs. 0: they agree, or were mended. 1: something is missing."""
     settings, store = running_store()
+    if rebuild:
+        Unread(store).all_now(present(settings))
     found = missing(store, present(settings), settings.clinic_timezone)
     lost = sum(sum(one.values()) for one in found.values())
     if rebuild and lost:

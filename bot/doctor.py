@@ -18,6 +18,7 @@ from bot.alerts import is_text
 from bot.running import present, running_store
 from bot.sending import stops_in_force
 from bot.settings import Settings
+from bot.shifted import shifts_now
 from bot.store.client import AWAY
 from bot.store.spool import Spool
 from bot.store.store import Store
@@ -51,6 +52,7 @@ def faults(settings: Settings, store: Store, now: float, wall: float) -> Iterato
     """Everything that the store and this machine tell. *now* is the product's time, *wall* this machine's."""
     yield from _of_the_work(vitals(store, now, wall))
     yield from _of_the_clinic(store, now)
+    yield from of_the_mix(store, now, settings.clinic_timezone)
     if not settings.alert_channels and not settings.sandbox:
         yield told(
             "Nobody is told when a patient needs a person now; it only shows in the console: set ALERT_PHONES, "
@@ -72,6 +74,10 @@ def faults(settings: Settings, store: Store, now: float, wall: float) -> Iterato
             ids=", ".join(stale[:5]) + (" ..." if len(stale) > 5 else ""),
         )
     yield from _of_the_server(store)
+    yield from _of_the_spool(settings, store)
+
+
+def _of_the_spool(settings: Settings, store: Store) -> Iterator[Told]:
     spool = Spool(settings.data_dir / "spool", store.cipher)
     waiting, aside = len(spool.names()), spool.aside()
     if waiting:
@@ -86,6 +92,25 @@ def faults(settings: Settings, store: Store, now: float, wall: float) -> Iterato
             "nobody else will see what they say.",
             n=aside,
             folder=spool.folder,
+        )
+
+
+def of_the_mix(store: Store, now: float, zone: str) -> Iterator[Told]:
+    """Flows that give other results since their last version."""
+    for one in shifts_now(store, now, zone):
+        yield told(
+            "Flow {flow}: since version {new}, {after} % of conversations end with {result} instead of {before} % "
+            "({walks} conversations, {old_walks} on version {old}). Chance alone does that less than once in {odds}. See "
+            "whether the change was meant (the flow's page, python -m bot diff), or whether other patients came.",
+            flow=one.flow,
+            new=one.new[:8],
+            old=one.old[:8],
+            result=one.result,
+            after=f"{100 * one.after:.1f}",
+            before=f"{100 * one.before:.1f}",
+            walks=f"{one.walks[1]:,}",
+            old_walks=f"{one.walks[0]:,}",
+            odds="1,000,000" if one.chance < 1e-6 else f"{int(1 / one.chance):,}",
         )
 
 

@@ -23,10 +23,12 @@ from bot.reconcile import SETTLE_SECONDS, Lister, reconcile
 from bot.retention import Retention
 from bot.sending import Gate, Stop
 from bot.store.counted import Counted
+from bot.store.heard import UNREAD
 from bot.store.model import Begun, Claim
 from bot.store.retain import KIND as RETENTION
 from bot.store.sends import Sends
 from bot.undelivered import Lost
+from bot.unread import Unread
 from bot.wording import segments
 
 MAX_TRIES = 100  # with doubling from 2 s to 15 min this is a day of trying
@@ -70,12 +72,15 @@ class Office:
     outreach: CampaignSender | None = None
     alerts: Alerts | None = None
     retention: Retention | None = None
+    unread: Unread | None = None
 
 
 def carry_out(office: Office, claim: Claim, begun: Begun) -> Result:
     """Do one due effect; a campaign's roster hears what came of it."""
     if begun.kind == RETENTION and office.retention is not None:
         return Result("put_off", "swept", office.retention.sweep(claim.id, office.now()), fresh=True)
+    if begun.kind == UNREAD and office.unread is not None:
+        return Result("put_off", "swept", office.unread.sweep(office.now()), fresh=True)
     campaign = office.outreach if begun.kind == "outreach" else None
     try:
         result = _carry_out(office, claim, begun)

@@ -32,6 +32,7 @@ from bot.store.published import Published
 from bot.store.signs import begun_with
 from bot.store.spool import Spool
 from bot.store.store import Store, open_store
+from bot.unread import Unread
 from bot.versions import Versions
 from bot.vitals import vitals
 from bot.web import create_app
@@ -89,6 +90,7 @@ class App:
             ),
             alerts=Alerts(store, channels, now, self.conversation.clinic.is_open, *settings.alert_words),
             retention=self.retention(),
+            unread=Unread(store),
         )
 
     def retention(self) -> Retention:

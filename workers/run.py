@@ -22,6 +22,7 @@ from bot.proved import RefusedError, require_proof
 from bot.relay import JOB, QUEUE, Relay
 from bot.settings import Settings, SettingsError
 from bot.store.client import AWAY, connect
+from bot.unread import Unread
 from bot.wiring import build, go_live
 from workers import executor
 
@@ -113,6 +114,7 @@ def main(mode: Literal["serve", "burst"] = "serve") -> int:
     executor.install(executor.Executor(app.store, app.office(), app.now, pool.submit))
     try:
         app.retention().plant(app.now())
+        Unread(app.store).plant(app.now())
     except AWAY:
         return 1  # the supervisor starts a new one
     queue_client = connect(settings.queue_url or app.state_url, role="worker")

@@ -13,9 +13,11 @@ from bot.console.desk import Visit
 
 FOLDER = Path(__file__).parent / "static"
 KINDS = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
-# From registry.npmjs.org: htmx.org 2.0.11 (0BSD), @picocss/pico 2.1.1 (MIT). A changed file is not served.
+# From registry.npmjs.org: htmx.org 2.0.11 (0BSD), @picocss/pico 2.1.1 (MIT), uplot 1.6.32 (MIT). A changed file is not served.
 VENDORED = {
     "htmx.min.js": "d6fdc75f204e6bdefa99b69bf1e6d4ac69b8a364f77929f45c13476b4000f717",
+    "uplot.min.css": "df630c6a8d6f8eeaff264b50f73ce5b114f646ffd9a0bb74f049b0a00135fa04",
+    "uplot.min.js": "19c8d4c6ad88929a79f4ae49d6f7161566dfd0ba3d15cc495e974f787eb78f1f",
     "pico.min.css": "fbc9a63fc9fc9f72d12fd7fc9806e11fa9f77ae4f9cad146b27003a1119ba3db",
 }
 

@@ -7,8 +7,9 @@ from flask import Response
 from bot.console import lists
 from bot.console.desk import Visit
 from bot.console.figures import SPANS, TABLES, Board, listing_of
+from bot.console.health import in_words
 from bot.console.languages import sentence
-from bot.shifted import sentence_of, shifts_now
+from bot.doctor import of_the_mix
 
 WHO = sentence(
     "Counts from 1 to 10 are told as <11 to a viewer, so that a report names nobody; who treats patients sees them."
@@ -19,7 +20,7 @@ def page(visit: Visit) -> Response:
     """All of it."""
     board = Board.of(visit)
     flows = visit.desk.conversation.clinic.flows
-    shifts = [sentence_of(one) for one in shifts_now(visit.desk.store, visit.desk.now(), visit.desk.zone.key)]
+    shifts = [in_words(visit, one) for one in of_the_mix(visit.desk.store, visit.desk.now(), visit.desk.zone.key)]
     tables = []
     for name in TABLES:
         listing = listing_of(board, name)
@@ -33,12 +34,12 @@ def page(visit: Visit) -> Response:
         tables=tables,
         spans=SPANS,
         flows=[(name, loaded.flow.title) for name, loaded in flows.items()],
-        shifts=[visit.say(text, **fills) for text, fills in shifts],
+        shifts=shifts,
         who=visit.say(WHO) if board.outside else "",
     )
 
 
-def table(visit: Visit, name: str) -> Response:
+def table(visit: Visit, table: str) -> Response:
     """One table alone."""
     board = Board.of(visit)
-    return lists.show(visit, listing_of(board, name), "table.html")
+    return lists.show(visit, listing_of(board, table), "table.html")

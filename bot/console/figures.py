@@ -25,6 +25,7 @@ from bot.figures import Asked, Figures
 from bot.flow.load import Loaded
 from bot.store.counted import Counted
 from bot.store.published import Published
+from bot.unread import Unread
 
 SPANS = (4, 12, 26, 52)  # weeks that can be chosen
 FEW = 11
@@ -42,6 +43,10 @@ STATES = {
     "failed": sentence("failed"),
     "refused": sentence("refused by the carrier"),
 }
+NO_WORDS = sentence(
+    "Nothing yet. Every night, words that at least five patients wrote to a question and that the bot did not understand "
+    "are gathered here: candidates for flows/words."
+)
 NOTHING = sentence("Nothing was counted in these weeks yet.")
 
 
@@ -57,7 +62,7 @@ class Board:
     def of(visit: Visit) -> Board:
         """From the address; a wish that cannot be read is the usual."""
         flows, given = visit.desk.conversation.clinic.flows, visit.request.args
-        span = int(given["weeks"]) if given.get("weeks") in map(str, SPANS) else 12
+        span = next((one for one in SPANS if str(one) == given.get("weeks")), 12)
         flow = given.get("flow", "")
         return Board(visit, span, flow if flow in flows else visit.desk.conversation.clinic.first_flow)
 
@@ -101,7 +106,8 @@ class Board:
     def funnel(self) -> list[Row]:
         """Started -> finished -> link -> opened -> booked."""
         found = self.figures.funnel(self.visit.desk.conversation.clinic.first_flow)
-        first, rows, before = found["started"], [], 0
+        first, before = found["started"], 0
+        rows: list[Row] = []
         for stage, (wish, says) in STAGES.items():
             many = found[stage]
             row: dict[str, Any] = {
@@ -115,8 +121,8 @@ class Board:
         return rows if first or any(found.values()) else []
 
     def outcomes(self) -> list[Row]:
-        """A row a week."""
-        rows = []
+        """A row a week, the newest first."""
+        rows: list[Row] = []
         for at, week in enumerate(self.figures.weeks):
             counts = self.figures.results(self.flow, week=at)
             row: dict[str, Any] = {"week": week, **{result: self.shown(counts[result]) for result in RESULTS}}
@@ -124,17 +130,17 @@ class Board:
             row["total"] = "" if masked else counts.total()
             hrefs = {result: self.conversations(week, flow=self.flow, result=result) for result in RESULTS}
             rows.append({**row, "hrefs": {**hrefs, "total": self.conversations(week, flow=self.flow)}})
-        return rows if any(self.figures.results(self.flow).values()) else []
+        return rows[::-1] if any(self.figures.results(self.flow).values()) else []
 
     def versions(self) -> list[Row]:
         """A row a version, the newest last."""
-        since = {}
+        since: dict[str, float] = {}
         for entry in Published(self.visit.desk.store.client, self.visit.desk.store.cipher).log():
-            since.setdefault(entry["flows"].get(self.flow), entry["at"])
-        rows = []
+            since.setdefault(entry["flows"].get(self.flow, ""), entry["at"])
+        rows: list[Row] = []
         for version in sorted(self.figures.versions(self.flow), key=lambda one: since.get(one, 0.0)):
             counts = self.figures.results(self.flow, version=version)
-            row: dict[str, Any] = {"version": version, "since": since.get(version)}
+            row: dict[str, Any] = {"version": version[:8], "since": since.get(version)}
             row |= {result: self.shown(counts[result]) for result in RESULTS}
             masked = any(row[result] != counts[result] for result in RESULTS)
             row["total"] = "" if masked else counts.total()
@@ -158,16 +164,27 @@ class Board:
         }  # fmt: skip
 
     def cost(self) -> list[Row]:
-        """A row a day."""
-        rows = []
+        """A row a day, the newest first."""
+        rows: list[Row] = []
         for day, spent in self.figures.cost().items():
             row = {what: f"{spent[what] / 1e6:.2f}" for what in ("reply", "text", "call", "alert")}
             rows.append({"day": day, **row, "total": f"{spent.total() / 1e6:.2f}"})
-        return rows
+        return rows[::-1]
+
+    def unread(self) -> list[Row]:
+        """A row a phrase; of one question when the address names it."""
+        state = self.visit.request.args.get("state", "")
+        return [
+            {"words": one.words, "patients": self.shown(one.patients), "state": terms.plain(one.state),
+             "language": self.visit.say(terms.LANGUAGES.get(one.language, one.language))}
+            for one in Unread(self.visit.desk.store).known()[1]
+            if one.flow == self.flow and state in ("", one.state)
+        ]  # fmt: skip
 
     def messages(self) -> list[Row]:
         """A row a state and code, what failed first."""
-        rows, say = [], self.visit.say
+        say = self.visit.say
+        rows: list[Row] = []
         for (state, code), many in sorted(
             self.figures.messages().items(), key=lambda pair: (pair[0][0] == "delivered", -pair[1])
         ):
@@ -219,12 +236,22 @@ TABLES: Mapping[str, tuple[str, Rows, tuple[Column, ...]]] = {
             Column("unread", sentence("Share"), "number"),
         ),
     ),
+    "unread": (
+        sentence("What they wrote that was not understood"),
+        Board.unread,
+        (
+            Column("words", sentence("Words, without names, numbers and dates")),
+            Column("patients", sentence("Patients"), "number"),
+            Column("state", sentence("Question")),
+            Column("language", sentence("Language")),
+        ),
+    ),
     "cost": (
         sentence("Cost by day"),
         Board.cost,
         (
             Column("day", sentence("Day")),
-            Column("reply", sentence("Answers"), "number"),
+            Column("reply", sentence("Answers of the bot"), "number"),
             Column("text", sentence("Texts of ours"), "number"),
             Column("call", sentence("Calls"), "number"),
             Column("alert", sentence("Alerts to staff"), "number"),
@@ -250,7 +277,8 @@ def listing_of(board: Board, name: str) -> Listing:
     if name not in TABLES:
         abort(404)
     title, rows, columns = TABLES[name]
-    listing = Listing(name, title, NOTHING, columns, lambda after, limit: Part(_known(board, rows(board)), None))
+    empty = NO_WORDS if name == "unread" else NOTHING
+    listing = Listing(name, title, empty, columns, lambda after, limit: Part(_known(board, rows(board)), None))
     if name in ("outcomes", "versions"):
         used = {key for row in rows(board) for key in RESULTS if row.get(key)}
         kept = tuple(one for one in columns if one.key not in RESULTS or one.key in used)

@@ -9,12 +9,14 @@ from collections.abc import Iterator
 from flask import Response
 from redis.exceptions import RedisError
 
+from bot.console import terms
 from bot.console.desk import Clock, Visit
 from bot.console.languages import sentence
 from bot.doctor import faults
 from bot.sending import TASK_OF, Stop, failures_in_a_row, pause, resume, spent_today, stops_in_force
 from bot.store.client import connect
 from bot.tasks import TASKS
+from bot.told import Told
 from bot.vitals import memory_used, vitals, workers_alive
 
 LONGEST_REASON = 200
@@ -60,9 +62,7 @@ def resume_sending(visit: Visit) -> Response:
 def _page(visit: Visit, status: int = 200, error: str = "") -> Response:
     desk = visit.desk
     stops = stops_in_force(desk.store, desk.now())
-    found = [
-        visit.say(one.says, **dict(one.fills)) for one in faults(desk.settings, desk.store, desk.now(), desk.wall())
-    ]
+    found = [in_words(visit, one) for one in faults(desk.settings, desk.store, desk.now(), desk.wall())]
     return visit.page(
         "health.html",
         status,
@@ -75,6 +75,14 @@ def _page(visit: Visit, status: int = 200, error: str = "") -> Response:
         work=[*_work(visit)],
         carrier=[*_carrier(visit)],
     )
+
+
+def in_words(visit: Visit, fault: Told) -> str:
+    """A finding in the person's language."""
+    fills = dict(fault.fills)
+    if "result" in fills:
+        fills["result"] = visit.say(terms.ENDS.get(str(fills["result"]), str(fills["result"])))
+    return visit.say(fault.says, **fills)
 
 
 def _mark(stops: list[Stop]) -> str:

@@ -59,8 +59,12 @@ class Wanted:
         return Wanted(
             _day(visit, given.get("since", "")),
             _day(visit, given.get("until", "")),
-            *(given.get(name, "")[:60] for name in ("flow", "version", "result", "state", "stage")),
-            int(code) if code.isdecimal() and code.isascii() and len(code) < 7 else None,
+            flow=given.get("flow", "")[:60],
+            version=given.get("version", "")[:60],
+            result=given.get("result", "")[:60],
+            state=given.get("state", "")[:60],
+            stage=given.get("stage", "")[:60],
+            failed=int(code) if code.isdecimal() and code.isascii() and len(code) < 7 else None,
         )
 
     def takes(self, record: Record) -> bool:

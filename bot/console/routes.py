@@ -11,7 +11,20 @@ from typing import Literal
 
 from flask import Response
 
-from bot.console import assets, flows, health, outreach, patient, patients, prepare, queue, setup, signin, staff
+from bot.console import (
+    assets,
+    dashboard,
+    flows,
+    health,
+    outreach,
+    patient,
+    patients,
+    prepare,
+    queue,
+    setup,
+    signin,
+    staff,
+)
 from bot.console.desk import Form
 from bot.console.languages import sentence
 from bot.console.people import Role
@@ -91,6 +104,8 @@ ROUTES = (
     ),
     Route("/outreach/<campaign>/result.csv", "GET", "manager", outreach.result, "campaign result downloaded"),
     # -- how it runs --
+    Route("/dashboard", "GET", "viewer", dashboard.page, nav=sentence("Dashboard")),
+    *listed(Route("/dashboard/<table>", "GET", "viewer", dashboard.table), "figures exported"),
     Route("/health", "GET", "viewer", health.page, nav=sentence("Health")),
     Route("/health/pause", "POST", "manager", health.pause_sending, "pause sending"),
     Route("/health/resume", "POST", "manager", health.resume_sending, "resume sending"),

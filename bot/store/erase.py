@@ -47,6 +47,8 @@ def erase(store: Store, patient: str, words: tuple[bytes, ...], bare: bytes, lif
         if value.family != "p":
             gone[value.family] += 1
     _remove_mentions(store, names)
+    # Words of many, without whose they are (bot/store/heard.py): what was gathered so far goes, and is gathered anew.
+    store.client.delete(f"{store.tag(0)}unread sweep")
     return gone
 
 

@@ -53,6 +53,13 @@ class Kept:
     tasks: Literal["open", "closed", "none"]
 
 
+def plant(store: Store, effect: str, kind: str, due: float) -> bool:
+    """An effect that is one for ever, unless it is there; whether it was put there now."""
+    tag, client = store.tag_of(effect), store.client
+    keys = [f"{tag}e:{effect}", f"{tag}due", f"{tag}dead"]
+    return bool(client.eval(_PLANT, 3, *keys, effect, due, kind, store.cipher.seal(keys[0], b"{}")))
+
+
 class Retained:
     """One bucket's patients, by last turn, newest first: who moves to the front meanwhile is seen twice, not missed."""
 
@@ -64,9 +71,7 @@ class Retained:
 
     def plant(self, due: float) -> bool:
         """The bucket's one effect, unless it is there; whether it was put there now."""
-        key = f"{self._tag}e:{self._id}"
-        keys = [key, f"{self._tag}due", f"{self._tag}dead"]
-        return bool(self._redis.eval(_PLANT, 3, *keys, self._id, due, KIND, self.store.cipher.seal(key, b"{}")))
+        return plant(self.store, self._id, KIND, due)
 
     def place(self) -> int:
         """How many patients this sweep has behind it."""
