@@ -207,7 +207,7 @@ def _failed(office: Office, claim: Claim, kind: str, told: dict[str, Any], error
     if error.kind in ("away", "busy") and tries < MAX_TRIES:
         return Result("put_off", why, office.now() + backoff(tries))
     counted = Counted(office.sends.store)
-    counted.add(delivered(office.now(), office.conversation.clinic.zone, "refused", error.code))
+    counted.add(delivered(office.now(), office.gate.zone.key, "refused", error.code))
     counted.failed(patient, error.code, office.now())
     lost = Lost(claim.id, kind, told, error.code, None)  # refused for good: nothing to send again
     office.conversation.not_arrived(patient, f"failed:{error.kind}:{claim.id}", lost)

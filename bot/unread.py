@@ -22,6 +22,7 @@ from bot.store.store import Store
 PATIENTS = 5  # different ones, at least
 WINDOW = 84 * DAY
 AT_ONCE = 100  # patients in one go
+CLOCKS = 60.0  # seconds by which two machines' clocks may differ before doctor has long said so
 MOST = 300  # phrases that are kept
 SOON = 300.0  # seconds after a worker's first start
 
@@ -49,7 +50,7 @@ class Unread:
 
     def sweep(self, now: float) -> float:
         """Some patients; when to go on."""
-        place = self.heard.place() or {"until": now, "after": "", "found": {}}
+        place = self.heard.place() or {"until": now - CLOCKS, "after": "", "found": {}}
         lists, found = Lists(self.store), place["found"]
         some, after = lists.recent(place["after"], AT_ONCE, place["until"] - WINDOW)
         for patient, last in some:

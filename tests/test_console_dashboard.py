@@ -216,18 +216,19 @@ def test_gathering_goes_on_where_it_was_counts_each_patient_once_and_forgets_wit
     whole = unread.known()[1]
     bot.unread.AT_ONCE, before = 3, bot.unread.AT_ONCE
     try:
-        goes, now = 0, place.at + 10
+        goes, now = 0, place.at + 100
         while unread.sweep(now) <= now:
             goes += 1
             Unread(store)  # nothing is kept in the process
             if goes == 2:
+                place.at = now
                 place.conversation.hear("+17135550001", "sms", "kinda sorta idk", "SMagain")
         assert goes > 5
         assert {one.words: one.patients for one in unread.known()[1]} == {one.words: one.patients for one in whole}
     finally:
         bot.unread.AT_ONCE = before
     erase_patient(store, store.cipher.patient_id("+17135550023"), place.at)
-    unread.all_now(place.at + 20)
+    unread.all_now(place.at + 200)
     left = {one.words for one in unread.known()[1]}
     assert '=hyperlink("x")' not in left
     assert "kinda sorta idk" in left
