@@ -90,10 +90,10 @@ def schema() -> None:
 
 
 @cli.command()
-@click.argument("files", nargs=-1, type=click.Path(exists=True, dir_okay=False))
+@click.argument("files", nargs=-1, type=click.Path(exists=True))
 @click.option("--json", "machine", is_flag=True)
 def check(files: tuple[str, ...], machine: bool) -> None:
-    """Prove flows safe. 0: safe. 1: problems, each with its place. 2: not readable."""
+    """Prove flows (files or folders) safe. 0: safe. 1: problems, each with its place. 2: not readable."""
     from bot.proof.command import run_check
 
     sys.exit(run_check(files, machine, click.echo))
@@ -111,12 +111,13 @@ def draw(file: str | None, form: str | None) -> None:
 
 
 @cli.command()
-@click.argument("old", type=click.Path(exists=True, dir_okay=False))
-@click.argument("new", type=click.Path(exists=True, dir_okay=False))
+@click.argument("old", type=click.Path(exists=True))
+@click.argument("new", type=click.Path(exists=True))
 @click.option("--accept", default=None, help="Who accepts that some answers get less urgent care.")
 @click.option("--reason", default=None, help="Why; it is recorded with the name.")
 def diff(old: str, new: str, accept: str | None, reason: str | None) -> None:
-    """Which answers change outcome. 0: none or raised. 1: some lowered and not accepted. 2: not readable."""
+    """What a new version of a flow (or of a folder of flows, with its words) changes for whom. 0: nothing is lost. 1: less
+    care, a task, a link or the like lost, and not accepted. 2: not readable."""
     from bot.proof.compare import run_diff
 
     sys.exit(run_diff(old, new, accept, reason, click.echo))

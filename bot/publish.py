@@ -14,9 +14,8 @@ from typing import Any
 
 from bot.catalog import FLOWS, load_flows, word_files
 from bot.edition import Edition, kept_flow, kept_text, text_hash
-from bot.engine import expects
 from bot.flow.load import FlowError, Loaded
-from bot.flow.model import Question
+from bot.proof.command import labelled_replies
 from bot.proof.difference import compare, tell
 from bot.proof.explore import TooManyError
 from bot.proof.reading_changes import word_changes
@@ -26,7 +25,6 @@ from bot.reading.words import words_hash
 from bot.store.published import Published
 
 ACCEPTED = FLOWS / "accepted.jsonl"
-REPLIES = FLOWS.parent / "tests" / "reading" / "corpus"
 SANDBOX = "The sandbox runs it all the same. A clinic's server refuses it until somebody answers for it (bot publish)."
 HOW = (
     "What changes, with conversations: python -m bot publish --dry. Whoever answers for it publishes it: "
@@ -116,17 +114,9 @@ def _words(
     marks = words_hash(old), words_hash(words)
     if not old or len(old) < len(texts):
         return [Compared("words", marks[0], marks[1], ["the live words are not kept in this store"], [])]
-    states = flows["triage"].flow.states if "triage" in flows else {}
-    questions = {name: expects(one) for name, one in states.items() if isinstance(one, Question)}
-    found = list(word_changes(old, words, labelled_replies(), questions))
+    found = list(word_changes(old, words, labelled_replies(), flows.get("triage")))
     lines = [f"{one.says}{' (LESS)' if one.less else ''}." for one in found]
     return [Compared("words", *marks, [one.says for one in found if one.less], lines)]
-
-
-def labelled_replies(folder: Path = REPLIES) -> list[dict[str, Any]]:
-    """The replies that show what a change of words does; none where only the program is installed."""
-    lines = [line for path in sorted(folder.glob("*.jsonl")) for line in path.read_text("utf-8").splitlines()]
-    return [json.loads(line) for line in lines]
 
 
 def publish(

@@ -16,7 +16,8 @@ from bot.booklet_command import TEMPLATE, make_booklet
 from bot.flow.load import load_flow
 from bot.proof.booklet import Booklet
 from bot.proof.check import Report, check
-from bot.proof.command import FLOWS, beside, read_flow, reader
+from bot.proof.command import FLOWS, beside, read_flow, reader, word_texts
+from bot.reading.words import words_hash
 
 TRIAGE = FLOWS / "triage.json"
 PEG = FLOWS / "peg.json"  # small, so quick to prove
@@ -74,7 +75,7 @@ def test_a_broken_invariant_and_one_that_was_not_reached_are_never_called_good(t
     assert "NOT PROVED" in html
     assert "BROKEN" in html.partition("<tr><td>I5</td>")[2].partition("</tr>")[0]
     with pytest.raises(booklet_command.RecordError, match="nobody can sign"):
-        make_booklet(file, None, tmp_path / "signed.jsonl", "Dr. A")
+        make_booklet(file, None, tmp_path / "signed.jsonl", "Dr. A", "the version")
     assert not (tmp_path / "signed.jsonl").exists()
     loaded = read_flow(TRIAGE)
     assert page(Booklet(loaded, Report("f", loaded.hash), "today")).count("not proved</span>") == len(
@@ -139,7 +140,8 @@ def test_what_changed_since_an_older_version_is_shown(tmp_path: Path) -> None:
 
 
 def test_who_signed_which_version_is_kept_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Never signed; then signed by name and day; a new version is unsigned again and names the last one."""
+    """Never signed; then signed by name and day; a new version is unsigned again, names the last one, and what changed since
+    then is shown without asking."""
     record = tmp_path / "signed.jsonl"
     monkeypatch.setattr(booklet_command, "SIGNED", record)
     target = tmp_path / "booklet.html"
@@ -151,17 +153,57 @@ def test_who_signed_which_version_is_kept_once(tmp_path: Path, monkeypatch: pyte
 
     assert "<b>Never signed.</b>" in run(str(PEG))
     assert not record.exists()
+    version = f"{read_flow(PEG).hash}+{words_hash(word_texts())[:8]}"
     for _ in range(2):
-        assert "Signed: Dr. A, 20" in run(str(PEG), "--signed", "Dr. A")
+        assert "Signed: Dr. A, 20" in run(str(PEG), "--signed", "Dr. A", "--version", version)
     (line,) = record.read_text("utf-8").splitlines()
     assert json.loads(line)["hash"] == read_flow(PEG).hash
+    assert "Nothing that a patient or staff can meet is different." in run(str(PEG))
 
+    def edit(body: Any) -> None:
+        body["states"]["peg_p"]["no_match"] = {"retries": 1, "target": "staff"}
+
+    assert "<b>This version was never signed.</b> Last signed: version" in run(str(changed(tmp_path, edit, PEG)))
+    part = target.read_text("utf-8").partition('id="changed"')[2].partition("<h2")[0]
+    assert "which Dr. A signed on 20" in part
+    assert "goes to staff instead of" in part or "-&gt; staff" in part
+
+
+def test_other_words_of_replies_are_another_version_to_sign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The flow is the same; a reply is read as something else; what was signed does not cover it."""
+    record = tmp_path / "signed.jsonl"
+    book = make_booklet(PEG, None, record)
+    make_booklet(PEG, None, record, "Dr. A", book.mark)
+    texts = word_texts()
+    body = json.loads(texts["en"])
+    body["symptoms"]["fainting"] = ["purple monkey"]
+    monkeypatch.setattr(booklet_command, "word_texts", lambda: {**texts, "en": json.dumps(body)})
+    html = page(make_booklet(PEG, None, record))
+    assert "<b>This version was never signed.</b>" in html
+    part = html.partition('id="changed"')[2].partition("<h2")[0]
+    assert "symptoms.fainting: no longer" in part
+    assert "labelled replies: emergency -&gt; none" in part
+
+
+def test_only_the_version_on_the_signed_page_can_be_recorded(tmp_path: Path) -> None:
+    """The file was changed between printing and recording: refused, and nothing is written."""
+    record = tmp_path / "signed.jsonl"
+    printed = make_booklet(PEG, None, record).mark
     newer = changed(tmp_path, lambda body: body.update(title="Another title"), PEG)
-    assert "<b>This version was never signed.</b> Last signed: version" in run(str(newer), "--since", str(PEG))
-    assert "which Dr. A signed on 20" in target.read_text("utf-8")
+    with pytest.raises(booklet_command.RecordError, match="what was signed is another text"):
+        make_booklet(newer, None, record, "Dr. A", printed)
+    assert [one.name for one in tmp_path.iterdir()] == ["peg.json"]
 
 
-@pytest.mark.parametrize("words", [[str(PEG), "--signed", " "], [str(TRIAGE), "--since", str(PEG)]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        [str(PEG), "--signed", " ", "--version", f"{read_flow(PEG).hash}+{words_hash(word_texts())[:8]}"],
+        [str(PEG), "--signed", "Dr. A", "--version", read_flow(PEG).hash],
+        [str(PEG), "--signed", "Dr. A"],
+        [str(TRIAGE), "--since", str(PEG)],
+    ],
+)
 def test_what_makes_no_sense_is_refused_in_words_and_writes_nothing(
     words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,8 +10,9 @@ import pytest
 
 from bot.catalog import FLOWS, load_flows
 from bot.flow.load import FlowError, Loaded, load_flow
-from bot.proof.check import Report, check, unhonoured
+from bot.proof.check import Report, check
 from bot.proof.command import run_check
+from bot.proof.evidence import unhonoured
 from bot.proved import FILE, require_proof
 
 

@@ -209,6 +209,7 @@ class VoiceSilence(Part):
     say: list[Name] = []
     target: Name
     rule: str | None = None
+    source: list[str] = []
 
 
 class NoInput(Part):
@@ -291,6 +292,7 @@ class Final(Part):
     outcome: Outcome | None = None
     disposition: Disposition | None = None
     then: Literal["hangup", "dial"] = "hangup"
+    source: list[str] = []
 
 
 State = Annotated[Question | Message | Decision | Handover | Final, Field(discriminator="type")]

@@ -23,6 +23,7 @@ from bot.proof.graph import label_of
 from bot.proof.picture import draw
 from bot.proof.talk import LONGEST
 from bot.proof.texts import WORDS_A_MINUTE
+from bot.proof.turns import Fact
 from bot.proof.words_of_guard import say
 
 LANGUAGES = {"en": "English", "es": "Spanish"}
@@ -46,10 +47,11 @@ CLINICS_OWN = "no part of the flow: the settings CLINIC_HOURS, CLINIC_PHONE and 
 
 @dataclass(frozen=True)
 class Signature:
-    """Who signed which version, on which day (ISO 8601, UTC)."""
+    """Who signed which version of a flow and of the words of replies, on which day (ISO 8601, UTC)."""
 
     flow: str
     hash: str
+    words: str
     name: str
     on: str
 
@@ -106,17 +108,24 @@ class Since:
     old: Loaded
     found: Difference
     examples: list[tuple[str, tuple[list[str], list[str], list[str]]]]
+    words: list[Fact]
 
 
 @dataclass(frozen=True)
 class Booklet:
-    """What is laid out."""
+    """What is laid out. *words*: hash of the words by which replies are read."""
 
     loaded: Loaded
     report: Report
     day: str
+    words: str = ""
     signatures: list[Signature] = field(default_factory=list)
     since: Since | None = None
+
+    @property
+    def mark(self) -> str:
+        """The version that is signed: the flow with its parts, and the words of replies."""
+        return f"{self.loaded.hash}+{self.words[:8]}"
 
     def html(self, template: str) -> str:
         """The page: *template* is the text of booklet.html. Everything but the picture, which escapes itself, is
@@ -129,14 +138,14 @@ class Booklet:
             texts=list(texts(self.loaded)), questions=list(questions(self.loaded)), tables=list(tables(self.loaded)),
             events=list(events(self.loaded)), ends=list(ends(self.loaded)), promises=list(promises(self.loaded, self.report)),
             decisions=list(decisions(self.loaded)), cited=cited(self.loaded), last=last,
-            signed=[one for one in self.signatures if (one.flow, one.hash) == (flow.id, self.loaded.hash)],
+            signed=[one for one in self.signatures if (one.flow, one.hash, one.words) == (flow.id, self.loaded.hash, self.words)],
             say=say, minutes=model.minutes,
         ) + "\n"  # fmt: skip
 
 
-def since(old: Loaded, new: Loaded, found: Difference) -> Since:
+def since(old: Loaded, new: Loaded, found: Difference, words: list[Fact]) -> Since:
     """*found* with a conversation of each kind of change."""
-    return Since(old, found, [(sentence, kind.talk(old, new)) for sentence, kind in classes(found)])
+    return Since(old, found, [(sentence, kind.talk(old, new)) for sentence, kind in classes(found)], words)
 
 
 def texts(loaded: Loaded) -> Iterator[tuple[str, list[str], list[Heard]]]:
@@ -195,7 +204,8 @@ def _silence(loaded: Loaded, state: model.Question) -> Iterator[Row]:
             yield Row("", f"no reply to the text for {soon:g} hours", f"stays: {'; '.join(after)}")
         yield Row("", f"no reply to the text for {hours:g} hours", label_of(text.target))
     if call and "voice" in loaded.flow.channels:
-        yield Row(call.rule or "", f"silent on a call after {call.retries} more tries", label_of(call.target))
+        yield Row(call.rule or "", f"silent on a call after {call.retries} more tries", label_of(call.target), "",
+                  tuple(call.source))  # fmt: skip
 
 
 def tables(loaded: Loaded) -> Iterator[tuple[str, list[Row]]]:
@@ -230,7 +240,8 @@ def ends(loaded: Loaded) -> Iterator[Row]:
             goes = [f"goes on in {state.flow}, {label_of(state.state)}"] if isinstance(state, model.Handover) else []
             said = [f"says {one}" for one in state.say]
             if kind or state.do or goes or isinstance(state, model.Final):
-                yield Row(str(kind), label_of(name), "; ".join([*said, *map(deed, state.do), *goes]))
+                source = tuple(getattr(state, "source", ()))
+                yield Row(str(kind), label_of(name), "; ".join([*said, *map(deed, state.do), *goes]), "", source)
 
 
 def deed(do: model.Do) -> str:

@@ -11,15 +11,13 @@ from bot.engine import Session
 from bot.flow import model
 from bot.flow.load import Loaded, Problem
 from bot.flow.positions import Path
-from bot.proof import pairs, shape, texts, words
+from bot.proof import evidence, pairs, shape, texts, words
 from bot.proof.collapse import Collapse
 from bot.proof.conditions import Promises, unknown_names
 from bot.proof.explore import LIMIT, Explored, Explorer, Heard, Move, TooManyError
 from bot.proof.talk import Talk
 from bot.proof.tree import TooManyAnswersError, Tree
 from bot.proof.watch import watch
-
-SEED = {f"S{number}" for number in range(1, 40)} - {"S23"} | {"S23a", "S23b", "S23c"}
 
 
 @dataclass(frozen=True)
@@ -95,7 +93,7 @@ class _Checking:
         if bad_names:
             return self.report
         self._words()
-        for look in (unknown_sources, shape.retries, shape.lenient_screens):
+        for look in (evidence.unknown_sources, evidence.uncited, shape.retries, shape.lenient_screens):
             self._say(look(self.loaded))
         if self.hurry and self.report.problems:
             return self.report
@@ -189,6 +187,7 @@ class _Checking:
                 break  # a text that cannot be filled was reported by the first search
         self._warn(texts.advice(self.loaded))
         self._warn(words.same_digit(self.loaded, explored))
+        self._warn(evidence.none_at_all(self.loaded))
 
     def _warn(self, found: Iterable[tuple[Path, str]]) -> None:
         self.report.warnings += [self.loaded.problem(path, message) for path, message in found]
@@ -279,39 +278,8 @@ def entries(loaded: Loaded, flows: Mapping[str, Loaded]) -> frozenset[str]:
     return frozenset(one.state for one in states if one.flow == loaded.flow.id and one.state in loaded.flow.states)
 
 
-def unknown_sources(loaded: Loaded) -> Iterator[tuple[Path, str]]:
-    """Sources that are cited and are neither a seed rule nor named by the flow."""
-    document = loaded.flow.model_dump(mode="json", by_alias=True, exclude={"texts", "sources", "invariants"})
-    for path, names in _citations(document):
-        for name in names:
-            if name not in SEED and name not in loaded.flow.sources:
-                yield path, f"There is no source {name!r} in 'sources'."
-
-
 def _unique(found: list[Finding]) -> list[Finding]:
     kept: dict[Problem, Finding] = {}
     for one in found:
         kept.setdefault(one.problem, one)
     return sorted(kept.values(), key=lambda one: one.problem)
-
-
-def unhonoured(flows: Iterable[Loaded]) -> list[str]:
-    """Seed rules that no rule, arrow, follow-up, invariant or text note of any flow cites."""
-    cited: set[str] = set()
-    for loaded in flows:
-        document = loaded.flow.model_dump(mode="json", by_alias=True, exclude={"texts", "sources"})
-        cited |= {name for _, names in _citations(document) for name in names}
-    number = {name: (int("".join(c for c in name if c.isdigit())), name) for name in SEED}
-    return sorted(SEED - cited, key=lambda name: number[name])
-
-
-def _citations(value: object, path: Path = ()) -> Iterator[tuple[Path, list[str]]]:
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            if key == "source" and isinstance(inner, list):
-                yield (*path, key), [str(one) for one in inner]
-            else:
-                yield from _citations(inner, (*path, key))
-    elif isinstance(value, list):
-        for at, inner in enumerate(value):
-            yield from _citations(inner, (*path, at))

@@ -6,10 +6,13 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+from bot.engine import expects
+from bot.flow.load import Loaded
+from bot.flow.model import Question
 from bot.proof.turns import Fact
 from bot.reading.lines import read_line
 from bot.reading.model import Expects
-from bot.reading.words import parse_words
+from bot.reading.words import parse_words, words_hash
 
 ALARMING = ("symptoms", "stop", "minor", "wrong_number")  # whoever loses a phrase here is heard less
 SOOTHING = ("idiom", "past", "past_word", "third", "stop_not", "fillers")  # and here whoever gains one
@@ -17,12 +20,12 @@ SHOWN = 3
 Texts = Mapping[str, str]
 
 
-def word_changes(
-    old: Texts, new: Texts, replies: Iterable[Mapping[str, Any]], questions: Mapping[str, Expects]
-) -> Iterator[Fact]:
+def word_changes(old: Texts, new: Texts, replies: Iterable[Mapping[str, Any]], triage: Loaded | None) -> Iterator[Fact]:
     """*old*, *new*: language -> the text of its word file; *replies*: those of tests/reading, each with what it may be
-    read as. Raises WordsError."""
-    if dict(old) != dict(new):
+    read as in answer to a question of *triage* or of its own. Raises WordsError."""
+    if words_hash(old) != words_hash(new):
+        states = triage.flow.states if triage else {}
+        questions = {name: expects(one) for name, one in states.items() if isinstance(one, Question)}
         yield from _lists(old, new)
         yield from _replies(old, new, replies, questions)
 

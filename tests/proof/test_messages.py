@@ -11,8 +11,9 @@ import pytest
 
 from bot.flow.load import base_hash, load_flow
 from bot.flow.model import Wording
-from bot.proof.check import Report, check, unhonoured
+from bot.proof.check import Report, check
 from bot.proof.command import reader
+from bot.proof.evidence import unhonoured
 from bot.proof.explore import LIMIT
 from tests.proof import made
 
@@ -298,3 +299,39 @@ def test_seed_rules_that_nothing_honours_are_reported() -> None:
     missing = unhonoured([load_flow(json.dumps(body), "made.json")])
     assert "S3" not in missing
     assert {"S1", "S23a", "S39"} <= set(missing)
+
+
+def test_a_rule_or_an_outcome_that_cites_nothing_is_a_problem_where_it_stands() -> None:
+    """In a flow that cites anything: rows of tables, the last one too, and states with an outcome."""
+    body = good()
+    body["states"]["route"]["rules"][1]["source"] = ["S3"]
+    said = [one.problem.message for one in proved(body).problems]
+    states = body["states"].values()
+    lines = 1 + len(body["states"]["route"]["rules"]) - 1 + sum("outcome" in state for state in states)
+    assert len([one for one in said if "cites no source" in one]) == lines
+    assert (
+        f"This rule {body['states']['route']['otherwise']['id']} cites no source: give 'source' the seed rules"
+        in " ".join(said)
+    )
+    body["states"]["route"]["rules"][1]["source"] = []
+    report = proved(body)
+    assert not report.problems
+    assert any("No rule or outcome of this flow cites a source" in one.message for one in report.warnings)
+
+
+@pytest.mark.parametrize("name", ["S40", "S23", "S0", "X1"])
+def test_a_seed_rule_that_does_not_exist_cannot_be_cited_by_a_rule_or_an_invariant(name: str) -> None:
+    """Nor can the flow invent it: S1 to S39 are the seed's."""
+    for path in (("states", "route", "rules", 0), ("invariants", 0)):
+        body = good()
+        body["invariants"] = [
+            {"id": "Z1", "says": "Never pt.", "check": {"never": {"all": [{"to": ["pt"]}, {"to": ["pmr"]}]}}}
+        ]
+        target: Any = body
+        for step in path:
+            target = target[step]
+        target["source"] = [name]
+        assert any(f"There is no source '{name}'" in one.problem.message for one in proved(body).problems), path
+    body["sources"] = {name: "invented"}
+    invented = [one.problem.message for one in proved(body).problems if "no seed rule" in one.problem.message]
+    assert bool(invented) is name.startswith("S")
