@@ -105,7 +105,7 @@ def _since(
         old = read_flow(older)
     if old.flow.id != loaded.flow.id:
         raise RecordError(f"{older} is the flow {old.flow.id!r}, not an older {loaded.flow.id!r}.")
-    return since(old, loaded, compare(old, loaded), words)
+    return since(old, loaded, compare(old, loaded, beside([loaded])), words)
 
 
 def _kept(record: Path, name: str, content: str) -> Path:

@@ -77,21 +77,21 @@ def compared(
         if new is None:
             found.append(Compared(name, before, "", ["the whole flow is gone"], []))
         elif new.hash != before:
-            found.append(_flow(published.text(before), before, new))
+            found.append(_flow(published.text(before), before, new, flows))
     found += [
         Compared(name, "", flows[name].hash, [], ["This flow is new."]) for name in flows if name not in live["flows"]
     ]
     return found + _words(published, live, flows, words)
 
 
-def _flow(text: str | None, before: str, new: Loaded) -> Compared:
+def _flow(text: str | None, before: str, new: Loaded, flows: Mapping[str, Loaded]) -> Compared:
     name = new.flow.id
     if text is None:
         why = f"the live version {before} is not kept in this store, so nothing can be compared"
         return Compared(name, before, new.hash, [why], [])
     try:
         old = kept_flow(text, before)
-        difference = compare(old, new)
+        difference = compare(old, new, flows)
     except (FlowError, TooManyAnswersError, TooManyError) as error:
         why = f"the live version {before} cannot be compared by this program ({error})"
         return Compared(name, before, new.hash, [why], [])

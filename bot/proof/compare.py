@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.flow.load import FlowError, Loaded, Problem
-from bot.proof.command import FLOWS, flow_files, labelled_replies, read_flow, word_texts
+from bot.proof.command import FLOWS, beside, flow_files, labelled_replies, read_flow, word_texts
 from bot.proof.difference import compare, tell
 from bot.proof.explore import TooManyError
 from bot.proof.graph import mermaid, outline
@@ -73,12 +73,13 @@ def _flows(path: Path) -> dict[str, Loaded]:
 
 def _compare(old: Mapping[str, Loaded], new: Mapping[str, Loaded], out: Say) -> Iterator[dict[str, Any]]:
     """Prints each flow that differs; what is recorded when somebody answers for it."""
+    others = beside(list(new.values()))
     for name in dict.fromkeys((*old, *new)):
         pair = old.get(name), new.get(name)
         if len(old) + len(new) > 2:
             out(f"== {name} " + " -> ".join(one.hash if one else "none" for one in pair))
         if pair[0] and pair[1]:
-            found = compare(pair[0], pair[1])
+            found = compare(pair[0], pair[1], others)
             out("\n".join(tell(found, pair[0], pair[1])))
             losses, counts = found.losses, {"lowered": found.lowered, "of": found.total}
         else:

@@ -6,11 +6,13 @@ shows: the words of texts and choices, follow-ups, promises, waiting times.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from bot.flow.load import Loaded
+from bot.proof.check import entries
 from bot.proof.outcomes import Change, by_answers, walk
 from bot.proof.turns import Fact, TurnChange, turn_changes
 
@@ -63,12 +65,12 @@ class Difference:
         return not (self.changes or self.turns or self.declared or self.texts)
 
 
-def compare(old: Loaded, new: Loaded) -> Difference:
-    """What is different. Raises TooManyAnswersError or TooManyError when a flow is too large."""
+def compare(old: Loaded, new: Loaded, flows: Mapping[str, Loaded] = MappingProxyType({})) -> Difference:
+    """What is different; *flows*: the others, which may hand walks over. Raises TooManyAnswersError or TooManyError when a flow is too large."""
     if old.hash == new.hash:
         return Difference([], 0, [], 0, [], [])
     changes, total = by_answers(old, new)
-    turns, driven = turn_changes(old, new)
+    turns, driven = turn_changes(old, new, entries(old, flows) | entries(new, flows))
     return Difference(changes, total, turns, driven, list(_declared(old, new)), list(_texts(old, new)))
 
 

@@ -48,13 +48,15 @@ HANDED = Heard("handed", Reading("unclear"))  # by another flow, which said alre
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """One turn: from configuration *origin* (-1: before the walk), hearing *heard*, the engine's *step*."""
+    """One turn: from configuration *origin* (-1: before the walk), hearing *heard*, the engine's *step*. *entry*: the state
+    in which a walk of another flow goes on."""
 
     origin: int
     before: Session
     heard: Heard
     step: Step
     number: int
+    entry: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +178,7 @@ class Explorer:
             self._turn(-1, session, heard, 0, session, partial(engine.begin, self.loaded, session, heard.reading))
         for entry in self.entries if session.outcome is None else ():
             drive = partial(engine.start, self.loaded, session, at=entry, greet=False)
-            self._turn(-1, session, HANDED, 0, session, drive)
+            self._turn(-1, session, HANDED, 0, session, drive, entry)
 
     def _from(self, number: int) -> None:
         node = self.found.nodes[number]
@@ -249,7 +251,14 @@ class Explorer:
         return replace(step, say=((greeting,) if greeting else ()) + step.say)
 
     def _turn(
-        self, origin: int, before: Session, heard: Heard, bits: int, start: Session, drive: Callable[[], Step]
+        self,
+        origin: int,
+        before: Session,
+        heard: Heard,
+        bits: int,
+        start: Session,
+        drive: Callable[[], Step],
+        entry: str = "",
     ) -> int | None:
         self.found.driven += 1
         try:
@@ -259,7 +268,7 @@ class Explorer:
                 raise
             self.crash(origin, before, heard, error)
             return None
-        move = Move(origin, before, heard, step, self.found.moves)
+        move = Move(origin, before, heard, step, self.found.moves, entry)
         self.found.moves += 1
         bits = 0 if starts_over(before, heard) else bits
         self.visit(move)

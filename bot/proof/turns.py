@@ -16,7 +16,7 @@ from bot.engine import Effect, Session, Step
 from bot.flow import model
 from bot.flow.load import Loaded, domain, guards
 from bot.proof.collapse import Classes, Collapse, Key
-from bot.proof.explore import RETURN, SWITCH, Explored, Explorer, Move
+from bot.proof.explore import HANDED, RETURN, SWITCH, Explored, Explorer, Move
 from bot.proof.talk import Talk
 
 CARE = ("pt", "both", "pmr", "urgent", "emergency")  # from less to more
@@ -120,9 +120,10 @@ class Joint(Collapse):
 class _Side:
     """One version explored, and the other made to take each of its turns."""
 
-    def __init__(self, mine: Loaded, other: Loaded, *, first: bool) -> None:
+    def __init__(self, mine: Loaded, other: Loaded, entries: frozenset[str], *, first: bool) -> None:
         self.mine, self.other, self.first = mine, other, first
         self._door = Explorer(other, collapse=Collapse(other))
+        self._entries = entries & mine.flow.states.keys() & other.flow.states.keys()
         self._found: dict[Fact, tuple[TurnChange, Move, Step]] = {}
 
     def run(self) -> tuple[list[TurnChange], int]:
@@ -139,8 +140,8 @@ class _Side:
 
     def _explore(self, *, trails: bool) -> Explored:
         self._found = {}
-        explorer = Explorer(self.mine, visit=self._visit, collapse=Joint(self.mine, self.other, trails=trails))
-        return explorer.run()
+        joint = Joint(self.mine, self.other, trails=trails)
+        return Explorer(self.mine, visit=self._visit, collapse=joint, entries=self._entries).run()
 
     def _visit(self, move: Move) -> None:
         step = self._same_turn(move)
@@ -166,6 +167,8 @@ class _Side:
             if here.store != there.store or (heard.name == "answer" and heard.reading.value not in known):
                 return None
         try:
+            if heard is HANDED:
+                return engine.start(self.other, before, at=move.entry, greet=False)
             if move.origin < 0:
                 return engine.begin(self.other, before, heard.reading)
             if heard is SWITCH:
@@ -178,8 +181,8 @@ class _Side:
             return None  # only a configuration that this version never reaches
 
 
-def turn_changes(old: Loaded, new: Loaded) -> tuple[list[TurnChange], int]:
-    """Every fact, losses first, with how many of the turns show it: those of both versions together, or those of *old*
+def turn_changes(old: Loaded, new: Loaded, entries: frozenset[str] = frozenset()) -> tuple[list[TurnChange], int]:
+    """*entries*: states in which walks of other flows go on. Every fact, losses first, with how many of the turns show it: those of both versions together, or those of *old*
     when none differs. Raises TooManyError."""
     plain = [replace(one, flow=one.flow.model_copy(update={"invariants": []})) for one in (old, new)]
     found: dict[Fact, TurnChange] = {}
@@ -187,7 +190,7 @@ def turn_changes(old: Loaded, new: Loaded) -> tuple[list[TurnChange], int]:
     for at in (0, 1) if plain[0].flow != plain[1].flow else ():
         if at and not found:
             break  # the new version reaches nothing else
-        changes, turns = _Side(plain[at], plain[1 - at], first=not at).run()
+        changes, turns = _Side(plain[at], plain[1 - at], entries, first=not at).run()
         total += turns
         for one in changes:
             known = found.setdefault(one.fact, one)
