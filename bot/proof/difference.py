@@ -66,7 +66,8 @@ class Difference:
 
 
 def compare(old: Loaded, new: Loaded, flows: Mapping[str, Loaded] = MappingProxyType({})) -> Difference:
-    """What is different; *flows*: the others, which may hand walks over. Raises TooManyAnswersError or TooManyError when a flow is too large."""
+    """What is different; *flows*: the others, which may hand walks over. Raises TooManyAnswersError or TooManyError when a
+    flow is too large."""
     if old.hash == new.hash:
         return Difference([], 0, [], 0, [], [])
     changes, total = by_answers(old, new)

@@ -182,8 +182,8 @@ class _Side:
 
 
 def turn_changes(old: Loaded, new: Loaded, entries: frozenset[str] = frozenset()) -> tuple[list[TurnChange], int]:
-    """*entries*: states in which walks of other flows go on. Every fact, losses first, with how many of the turns show it: those of both versions together, or those of *old*
-    when none differs. Raises TooManyError."""
+    """Every fact, losses first, with how many of the turns show it: those of both versions together, or those of *old*
+    when none differs. *entries*: states in which walks of other flows go on. Raises TooManyError."""
     plain = [replace(one, flow=one.flow.model_copy(update={"invariants": []})) for one in (old, new)]
     found: dict[Fact, TurnChange] = {}
     total = 0
