@@ -282,13 +282,16 @@ class Conversation:
         loaded = self.store.load(patient, "")
         record = from_bytes(loaded.record) if loaded.record else Record("")
         verdict = may_still_send(record, kind, told, self.hours(record.whereabouts), self.now(), call=call)
-        if verdict.go or verdict.later is not None:
-            return verdict
-        event = {"in": "not_sent", "fx": effect_id, "why": verdict.why}
+        if not verdict.go and verdict.later is None:
+            self.kept_back(patient, effect_id, verdict.why)
+        return verdict
+
+    def kept_back(self, patient: str, effect_id: str, why: str) -> None:
+        """What was decided to be sent does not leave: the log says so, once."""
+        event = {"in": "not_sent", "fx": effect_id, "why": why}
         self._commit(
             patient, "", f"kept:{effect_id}", lambda at, now: (self._bare(at, (), {"at": now, **event}), b"kept")
         )
-        return verdict
 
     def staff_turn(
         self, patient: str, key: str, decide: Callable[[Record, float], tuple[Turn, bytes]], phone: str = ""

@@ -178,6 +178,9 @@ def _send(office: Office, claim: Claim, kind: str, told: dict[str, Any], out: Ou
     patient = str(told["p"])
     tries = office.sends.mark(claim, patient, office.now(), kind, told)
     if not tries:
+        if office.sends.is_gone(claim.id):
+            # A turn took it back after its words were decided and logged.
+            office.conversation.kept_back(patient, claim.id, "the patient has moved on")
         return Result("lost", "claimed anew or cancelled")
     # Asked last, at every attempt: a claim or a STOP may have come since it was decided.
     verdict = office.conversation.still(patient, claim.id, kind, told, call=out.call)

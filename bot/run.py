@@ -65,6 +65,22 @@ class Part:
         return self.died() and lived > min(LONGEST_RESTART, RESTART_SECONDS * 2.0**self.deaths)
 
 
+class StorePart(Part):
+    """The store's server: started again like any other part, and stopped after them."""
+
+    def __init__(self, server: EmbeddedServer) -> None:
+        super().__init__("store", [], {})
+        self.server = server
+
+    def start(self) -> None:
+        self.started = time.monotonic()
+        with suppress(ServerError, OSError):  # tried again after the pause; its own words are in its log
+            self.server.start()
+
+    def died(self) -> bool:
+        return self.server.process is not None and self.server.process.poll() is not None
+
+
 def already_running(folder: Path) -> tuple[IO[str] | None, str]:
     """(lock, "") when this process may run here; (None, what the running one says of itself) when another does."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -164,16 +180,13 @@ def _supervise(
         signal.signal(number, stop)
     for part in parts:
         part.start()
+    watched = [StorePart(server), *parts] if server else parts
     _wait_until_ready(ready, parts, stopping)
     if not stopping:
         say(f"Ready. Open {address}  (Ctrl-C stops everything)")
     while not stopping:
         time.sleep(0.2)
-        if server and server.process and server.process.poll() is not None:
-            say("The store stopped by itself and is started again.")
-            with suppress(ServerError):  # tried again at the next look; its own words are in its log
-                server.start()
-        for part in parts:
+        for part in watched:
             if part.may_start_again() and not stopping:
                 part.deaths += 1
                 say(f"The {part.name} stopped by itself and is started again.")

@@ -237,3 +237,29 @@ def test_a_socket_folder_that_others_can_enter_is_refused(tmp_path: Path) -> Non
     with pytest.raises(ServerError, match="closed to others"):
         server.start()
     server.socket.parent.rmdir()
+
+
+def test_a_folder_whose_note_of_the_server_is_broken_is_refused_in_words(tmp_path: Path) -> None:
+    """An older server would open it empty; so nothing is guessed, and the sentence says what to do."""
+    server = EmbeddedServer(tmp_path)
+    server.folder.mkdir(parents=True)
+    (server.folder / "server.json").write_text("")
+    with pytest.raises(ServerError, match="does not say which server wrote this data"):
+        server.start()
+
+
+def test_a_full_disk_leaves_the_note_of_the_server_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The note is written beside and moved into its place, and not at all when it says so already."""
+    server = EmbeddedServer(tmp_path)
+    server.folder.mkdir(parents=True)
+    note = server.folder / "server.json"
+    note.write_text('{"family": "redis", "version": [6, 2, 14]}')
+
+    def full(self: Path, *_: object) -> int:
+        self.write_bytes(b"")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(OSError, match="No space"):
+        server.start()
+    assert "redis" in note.read_text()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,14 +23,17 @@ from bot.consent import Hours, Verdict, hours_for, may_answer_silence, may_follo
 from bot.followups import Office, carry_out
 from bot.outgoing import Outgoing
 from bot.record import Consent, Record
-from bot.relay import DESCRIPTION, JOB, QUEUE, Relay
+from bot.relay import DESCRIPTION, JOB, QUEUE, Relay, queue
 from bot.sending import Gate, pause, resume
 from bot.store import Effect
+from bot.store.client import connect
+from bot.store.embedded import EmbeddedServer
 from bot.store.model import Begun, Claim
 from bot.store.sends import Sends
 from bot.store.store import Store
 from bot.undelivered import Lost, settle
 from workers import executor
+from workers import run as workers_run
 from workers.executor import Executor
 from workers.run import AllowedJob, make_worker
 
@@ -45,6 +51,9 @@ class Desk:
         return self.out
 
     follow_up = asked_for = tick
+
+    def kept_back(self, patient: str, effect_id: str, why: str) -> None:
+        self.notes.append(("kept back", effect_id))
 
     def still(self, patient: str, effect_id: str, kind: str, told: Any, *, call: bool) -> Verdict:
         return Verdict(True, "still holds")
@@ -293,3 +302,58 @@ def test_the_caps_and_the_silences_hold() -> None:
     assert not may_follow_up(replace(WILLING, opted_out=True), "follow_up", hours(), NOON).go
     assert not may_follow_up(replace(WILLING, owner="nurse"), "follow_up", hours(), NOON).go
     assert not may_answer_silence(replace(WILLING, opted_out=True), hours(), NOON).go
+
+
+@pytest.mark.parametrize("taken_back", [True, False])
+def test_a_text_that_a_turn_takes_back_after_it_was_decided_is_logged_as_not_sent(
+    store: Store, taken_back: bool
+) -> None:
+    """Else the log would show a text that never left. One that another worker claimed anew is that worker's to tell."""
+    line = Line()
+    here, desk = office(store, line)
+    claim, begun = claimed(store)
+    if taken_back:
+        version = store.load(PATIENT, "next").version
+        store.commit(PATIENT, "next", version, record=b"r", answer=b"a", cancels=[claim.id], now=1.0)
+    else:
+        store.claim(store.bucket(PATIENT), 130.0)
+    assert carry_out(here, claim, begun).status == "lost"
+    assert line.sent == []
+    assert desk.notes == ([("kept back", claim.id)] if taken_back else [])
+
+
+def test_a_worker_rides_out_a_store_that_refuses_and_still_hears_the_signal_to_stop(
+    server: EmbeddedServer, redis_client: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RQ's own worker ends at the first refusal; under fire a process that must start anew never gets to its work."""
+    done = threading.Event()
+
+    class Here:
+        def drain(self, bucket: int) -> int:
+            done.set()
+            os.kill(os.getpid(), signal.SIGTERM)
+            return 0
+
+    monkeypatch.setattr(executor, "_here", [Here()])
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    made = []
+    make = workers_run.make_worker
+
+    def heal_at_the_third(client: Redis) -> workers_run.Worker:
+        made.append(make(client))
+        if len(made) == 3:
+            redis_client.config_set("maxmemory", 0)
+            queue(redis_client).enqueue(JOB, 0)
+        return made[-1]
+
+    monkeypatch.setattr(workers_run, "make_worker", heal_at_the_third)
+    monkeypatch.setattr(workers_run, "AGAIN_SECONDS", 0.01)
+    redis_client.config_set("maxmemory", 1)
+    try:
+        workers_run.work_until_told(connect(server.url, role="worker"))
+    finally:
+        redis_client.config_set("maxmemory", 0)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    assert done.is_set()
+    assert len(made) == 3

@@ -6,9 +6,13 @@ dies with it is done again from the ledger when its lease ends.
 
 from __future__ import annotations
 
+import random
+import signal
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any, Literal
 
 from rq import SimpleWorker
@@ -27,6 +31,7 @@ from bot.wiring import build, go_live
 from workers import executor
 
 SWEEP_SECONDS = 0.1
+AGAIN_SECONDS = 0.5
 
 
 class AllowedJob(Job):
@@ -62,10 +67,25 @@ class Worker(SimpleWorker):
     """Public knobs of RQ, tuned: a dead worker's claim on its job ends within half a minute."""
 
     job_class = AllowedJob
+    max_connection_wait_time = 2.0  # RQ's own doubles up to a minute, which is then lost when the store is back
+    told_to_stop = False
 
     def get_heartbeat_ttl(self, job: Job, working_time: float = 0.0) -> int:
         """Seconds; RQ's own adds a fixed minute."""
         return 20
+
+    def handle_warm_shutdown_request(self) -> None:
+        """A signal came: this end is no fault of the store's."""
+        self.told_to_stop = True
+        super().handle_warm_shutdown_request()  # type: ignore[no-untyped-call]  # no annotations there
+
+    def teardown(self) -> None:
+        """As RQ's; when the store is away and cannot be told, the listening thread ends all the same."""
+        try:
+            super().teardown()  # type: ignore[no-untyped-call]  # no annotations there
+        except AWAY:
+            if self.pubsub_thread:
+                self.pubsub_thread.stop()
 
 
 def make_worker(queue_client: Any) -> Worker:
@@ -82,6 +102,25 @@ def make_worker(queue_client: Any) -> Worker:
         disable_default_exception_handler=True,
         exception_handlers=[lambda *_: False],
     )
+
+
+def work_until_told(queue_client: Any) -> None:
+    """RQ's worker ends at the first word of a store that is full, read-only or away. This process goes on with a new
+    one: to start it again costs two seconds of imports and its supervisor's pause, at every such word."""
+    told = False
+    while not told:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, _leave)  # RQ's own handlers are those of a worker that works
+        worker = make_worker(queue_client)
+        with suppress(*AWAY):
+            worker.work(logging_level="WARNING")
+        told = worker.told_to_stop
+        if not told:
+            time.sleep(AGAIN_SECONDS * (0.5 + random.random()))  # noqa: S311  # jitter, not a secret
+
+
+def _leave(*_: object) -> None:
+    raise SystemExit(0)
 
 
 def _relay_for_ever(relay: Relay, stop: threading.Event) -> None:
@@ -126,9 +165,7 @@ def main(mode: Literal["serve", "burst"] = "serve") -> int:
     stop = threading.Event()
     threading.Thread(target=_relay_for_ever, args=(relay, stop), daemon=True).start()
     try:
-        make_worker(queue_client).work(logging_level="WARNING")
-    except AWAY:
-        return 1  # the supervisor starts a new one
+        work_until_told(queue_client)
     finally:
         stop.set()
     return 0

@@ -143,17 +143,29 @@ class EmbeddedServer:
     def _check_family(self, binary: Path) -> None:
         """Refuse in words what would start silently empty (redis_rq.md D: older servers cannot read newer folders)."""
         family, version = version_of(binary)
-        note = self.folder / "server.json"
+        note, mine = self.folder / "server.json", json.dumps({"family": family, "version": version})
         if note.exists():
-            wrote = json.loads(note.read_text("utf-8"))
-            before = (FAMILIES.get(wrote["family"], 0), tuple(wrote["version"][:2]))
+            kept = note.read_text("utf-8")
+            if kept == mine:
+                return
+            try:
+                wrote = json.loads(kept)
+                before = (FAMILIES.get(wrote["family"], 0), tuple(wrote["version"][:2]))
+            except (ValueError, KeyError, TypeError):
+                raise ServerError(
+                    f"{note} does not say which server wrote this data. If it was {family} {'.'.join(map(str, version))}"
+                    " or an older one, remove that file."
+                ) from None
             if (FAMILIES[family], version[:2]) < before:
                 old, new = ".".join(map(str, wrote["version"])), ".".join(map(str, version))
                 raise ServerError(
                     f"The data in {self.folder} was written by {wrote['family']} {old}; this server is {family} {new}"
                     " and would open it empty. Use the newer one."
                 )
-        note.write_text(json.dumps({"family": family, "version": version}), "utf-8")
+        # On a full disk the old note must survive: an empty one would keep every later start from the data.
+        fresh = note.with_name("server.json.new")
+        fresh.write_text(mine, "utf-8")
+        fresh.replace(note)
 
     def _wait(self) -> None:
         from bot.store.client import connect

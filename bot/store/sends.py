@@ -38,6 +38,11 @@ class Sends:
         args = [claim.attempt, now, self._sealed(claim.id, Sent(patient, kind, told, now)), STATUS_SECONDS]
         return int(store.mark_sent(keys=[f"{tag}e:{claim.id}", f"{tag}o:{claim.id}"], args=args))
 
+    def is_gone(self, effect_id: str) -> bool:
+        """Taken back before it was sent: neither planned any more, nor known to the carrier."""
+        planned = self.store.client.exists(f"{self.store.tag_of(effect_id)}e:{effect_id}")
+        return not planned and self.known(effect_id) is None
+
     def keep(self, effect_id: str, what: Sent) -> None:
         """Remember what *effect_id* sent without a claim, as mark does."""
         key = f"{self.store.tag_of(effect_id)}o:{effect_id}"

@@ -19,18 +19,21 @@ from tests.faults.between import losses
 from tests.faults.product import SERVERS, Product
 
 JUMP = 120.0
+BREATH_SECONDS = 10.0
 LEASE = 25.0  # a little more than an effect is claimed for
 WORKERS = ("tests.faults.part worker", "tests.faults.part other worker")
 
 
 class Enemy:
     """In a ``with`` block it rages on a thread of its own. *longest*: seconds that a harm lasts. *spare*: names of harms
-    that are left out; *rounds*: ends by itself after every kind came so often."""
+    that are left out; *rounds*: ends by itself after every kind came so often. *life*: what changes while the product
+    gets on; on a slow machine the next harm waits for that, or nothing would ever come up again."""
 
     def __init__(self, product: Product, seed: int, longest: float, rounds: int = 0) -> None:
         self.product, self.dice, self.longest, self.rounds = product, random.Random(seed), longest, rounds
         self.done: Counter[str] = Counter()
         self.spare: frozenset[str] = frozenset()
+        self.life: Callable[[], object] = time.monotonic
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._rage, daemon=True)
         self.kinds: list[Callable[[], None]] = [
@@ -64,6 +67,9 @@ class Enemy:
                 with suppress(OSError, RedisError, IndexError):  # it was dead already
                     harm()
                 self.done[harm.__name__] += 1
+                before, until = self.life(), time.monotonic() + BREATH_SECONDS
+                while self.life() == before and time.monotonic() < until and not self._stop.wait(0.05):
+                    pass
 
     def heal(self) -> None:
         """Whatever was done is undone; what was killed comes back by itself."""

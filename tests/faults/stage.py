@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from bot.settings import Settings
@@ -40,7 +41,7 @@ def settings_of(product: Product) -> Settings:
 
 def crash(run: Run) -> Figures:
     """Talk under fire, be reminded under fire, count. Prints the figures."""
-    with Product(workers=run.workers, settle=run.settle) as product:
+    with Product(workers=run.workers, settle=run.settle) as product, _told(product):
         settings = settings_of(product)
         books = Books(product, settings)
         enemy = Enemy(product, run.seed, run.longest, run.rounds)
@@ -59,9 +60,19 @@ def crash(run: Run) -> Figures:
             "seconds": round(time.monotonic() - began), "wrong": dict(figures.wrong),
         }  # fmt: skip
         print("\n" + json.dumps(figures.seen))
-        if figures.wrong:
-            print(product.log()[-6000:])
         return figures
+
+
+@contextmanager
+def _told(product: Product) -> Iterator[None]:
+    """A run that ends otherwise than by counting shows what the product and its store said last."""
+    try:
+        yield
+    except Exception:
+        print(
+            product.log()[-6000:], (product.server.folder / "log").read_text("utf-8", "replace")[-4000:], sep="\n--\n"
+        )
+        raise
 
 
 def _talk(run: Run, settings: Settings, enemy: Enemy) -> tuple[Sequence[Patient], Hooks]:
@@ -74,6 +85,7 @@ def _talk(run: Run, settings: Settings, enemy: Enemy) -> tuple[Sequence[Patient]
             time.sleep(0.02)
 
     hooks = Hooks(settings, pace)
+    enemy.life = lambda: hooks.counts["answers"]
     with enemy, ThreadPoolExecutor(8) as pool:
         return list(pool.map(lambda number: Patient(hooks, number, run.seed).talk(), range(1, run.patients + 1))), hooks
 
@@ -86,6 +98,7 @@ def _remind(run: Run, books: Books, enemy: Enemy, before: int) -> None:
     books.product.carrier_door.moment = Hunter(enemy, run.texts_per_kill).moment
     books.now.advance(HALF_AN_HOUR)
     enemy.lose_sends()
+    enemy.life = lambda: len(books.product.carrier_door.taken)
     watch, wanted = Watch(), before + round(run.patients * 0.6)
     with enemy:
         while len(books.product.carrier_door.taken) < wanted:
