@@ -153,11 +153,18 @@ def _session_for(clinic: Clinic, record: Record, given: Input, reading: Reading,
     stale = given.event != "silence" and now - record.last_at > _waits(clinic, session, given)
     over = session is not None and session.disposition in ("expired", "opted_out")
     done = session is not None and session.ended and given.event == "call"  # a new call is a new walk
-    if session is None or stale or over or done or clinic.of(session) is None:
+    if session is None or stale or over or done or clinic.of(session) is None or _anew(clinic, session, reading):
         return _new_session(clinic, record, given), True
     if engine.event_of(reading) == "restart":
         session = session.but(id=clinic.new_id())
     return session.but(channel=given.door), False
+
+
+def _anew(clinic: Clinic, session: Session, reading: Reading) -> bool:
+    """RESTART in a follow-up is a new problem, as its texts say, not the same check-in once more."""
+    event = engine.event_of(reading)
+    again = event == "restart" or (event == "opt_in" and session.ended)
+    return again and session.flow != clinic.first_flow
 
 
 def _waits(clinic: Clinic, session: Session | None, given: Input) -> float:

@@ -116,3 +116,20 @@ def test_who_stops_answering_the_screens_of_an_outreach_is_one_task(weeks: Weeks
     weeks.say("yes")
     assert weeks.until(10) == []
     assert weeks.tasks() == ["unclear_safety"]
+
+
+@pytest.mark.parametrize("word", ["RESTART", "REINICIAR", "START"])
+def test_restart_after_a_check_in_is_a_new_problem_and_takes_no_follow_up_back(weeks: Weeks, word: str) -> None:
+    weeks.say(*TO_PMR, "yes", "no")
+    weeks.until(3.5)
+    weeks.say("better", "no")
+    assert "not a doctor" in weeks.say(word)
+    assert weeks.record.session is not None
+    assert weeks.record.session.flow == "triage"
+    assert {"F3", "F4", "F5"} <= set(weeks.record.planned)
+
+
+def test_restart_in_an_open_check_in_begins_the_triage_too(weeks: Weeks) -> None:
+    weeks.say(*TO_PMR, "yes", "no")
+    weeks.until(3.5)
+    assert "not a doctor" in weeks.say("RESTART")

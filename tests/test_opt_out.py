@@ -1,0 +1,93 @@
+"""STOP attacked: in a call, behind a worker's back, twice, in French, inside a sentence; START without STOP."""
+
+from __future__ import annotations
+
+import pytest
+
+from bot.plan_command import evidence
+from tests.test_plan import DAY, MONDAY, PHONE, TO_PMR, Weeks
+
+
+@pytest.fixture
+def weeks() -> Weeks:
+    found = Weeks()
+    found.say(*TO_PMR, "yes", "no")
+    return found
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "ARRET",
+        "Arrêt",
+        "s t o p",
+        "Stop!!!",
+        "NO MÁS",
+        "stop calling me",
+        "ya no me manden mensajes",
+        "opt-out",
+        "ALTO.",
+    ],
+)
+def test_every_wording_stops_texts_and_calls(weeks: Weeks, said: str) -> None:
+    weeks.until(3.5)
+    weeks.say(said)
+    assert weeks.record.opted_out
+    assert weeks.record.planned == {}
+    call = weeks.conversation.place_call("p", "c1", {"f": "check_in", "needs": "follow_up"})
+    assert (call.call, call.why) == (False, "opted out")
+    assert weeks.until(60) == []
+
+
+@pytest.mark.parametrize("said", ["my pain won't stop", "can you stop the pain", "I want to stop taking my meds"])
+def test_stop_inside_a_sentence_about_something_else_stops_nothing(weeks: Weeks, said: str) -> None:
+    weeks.until(3.5)
+    weeks.say(said)
+    assert not weeks.record.opted_out
+
+
+def test_a_stop_between_the_decision_and_the_carrier_keeps_the_text_back(weeks: Weeks) -> None:
+    name, body = weeks.record.planned["F2"], {"n": "F2", "f": "triage"}
+    weeks.clock.append(MONDAY + 3.1 * DAY)
+    assert weeks.conversation.follow_up("p", name, body).body
+    weeks.say("STOP")
+    verdict = weeks.conversation.still("p", name, "follow_up", {"p": "p", **body}, call=False)
+    assert (verdict.go, verdict.why) == (False, "opted out since")
+
+
+def test_stop_twice_is_confirmed_once_and_only_start_revives(weeks: Weeks) -> None:
+    assert "no more texts" in weeks.say("STOP")
+    assert weeks.say("STOP") == ""
+    assert weeks.say("hello") == ""
+    assert weeks.say("yes") == ""
+    assert "not a doctor" in weeks.say("START")
+    assert not weeks.record.opted_out
+    found = list(evidence(weeks.conversation, [one for one in weeks.store.events["p"] if one]))
+    assert [(one["purpose"], one["granted"]) for one in found] == [
+        ("follow_up", True), ("all", False), ("all", False), ("all", True),
+    ]  # fmt: skip
+
+
+def test_start_without_a_stop_is_no_consent(weeks: Weeks) -> None:
+    new = Weeks()
+    assert "not a doctor" in new.say("START")
+    assert new.record.consents == ()
+    assert not new.record.opted_out
+
+
+def test_a_stop_by_text_during_a_call_ends_texts_and_the_caller_still_gets_help() -> None:
+    weeks = Weeks()
+    say = weeks.conversation.hear
+    say(PHONE, "voice", "", "CA1:0")
+    for number, said in enumerate(("yes", "no", "no", "no", "no")):
+        assert weeks.record.session is not None
+        say(PHONE, "voice", said, f"CA1:{number + 1}", step=str(weeks.record.session.turn))
+    weeks.say("STOP")
+    assert weeks.record.opted_out
+    assert weeks.record.session is not None
+    heard = say(PHONE, "voice", "9", "CA1:9", step=str(weeks.record.session.turn)).decode()
+    assert "911" in heard or "9 1 1" in heard
+    assert "press 1" in heard  # a question: the line is not dead
+    assert "EMERGENCY" in say(PHONE, "voice", "I can't breathe", "CA1:10", step="x").decode().upper()
+    assert weeks.record.opted_out
+    assert not [one for one in weeks.store.effects.values() if one.kind == "text"]
