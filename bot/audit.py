@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from datetime import UTC, datetime
 
 import click
 
+from bot.forget import erased_ids
 from bot.running import running_store, trail
-from bot.store.audit import Entry, Head
+from bot.settings import Settings
+from bot.store.anchors import ANCHORED, holds, newest
+from bot.store.audit import Audit, Entry, Head
 from bot.store.store import Store
 
 
@@ -56,7 +60,7 @@ def verify(kept: str) -> None:
     except ValueError as error:
         click.echo(str(error), err=True)
         sys.exit(2)
-    faults = kept_here.faults(noted) + log_faults(store)
+    faults = kept_here.faults(noted) + log_faults(store) + anchor_faults(settings, store, kept_here)
     for fault in faults:
         click.echo(fault)
     entries = kept_here.head().count
@@ -73,10 +77,29 @@ def log_faults(store: Store) -> list[str]:
     ]
 
 
+def anchor_faults(settings: Settings, store: Store, trail_: Audit) -> list[str]:
+    """Every log that does not have the entry it ended with on some night, in sentences."""
+    anchors = newest(entry for _, _, entry in trail_.entries())
+    for patient in erased_ids(settings.data_dir):
+        anchors.pop(patient, None)
+    oldest = time.time() - settings.keep_record_days * 86_400
+    return [
+        f"The log of patient {anchor.patient} had {anchor.count} entries on {_day(at)}, and that last one is not in it any "
+        "more: the record and its log were put back to an older state, or taken away."
+        for anchor, at in anchors.values()
+        if not holds(store, anchor, may_be_gone=at < oldest)
+    ]
+
+
+def _day(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d")
+
+
 def _line(number: int, entry: Entry | None) -> str:
     if entry is None:
         return f"{number:>7}  (cannot be opened; run python -m bot audit verify)"
-    return f"{number:>7}  {_time(entry)}  {entry.actor}  {entry.action}  {entry.about}  {entry.detail}".rstrip()
+    detail = f"{len(entry.detail.split())} patients" if entry.action == ANCHORED else entry.detail
+    return f"{number:>7}  {_time(entry)}  {entry.actor}  {entry.action}  {entry.about}  {detail}".rstrip()
 
 
 def _machine_line(number: int, entry: Entry | None) -> str:

@@ -20,6 +20,7 @@ from bot.sending import stops_in_force
 from bot.settings import Settings
 from bot.shifted import shifts_now
 from bot.store.client import AWAY
+from bot.store.files import failed_rewrite
 from bot.store.spool import Spool
 from bot.store.store import Store
 from bot.tasks import TASKS
@@ -158,6 +159,11 @@ def _of_the_clinic(store: Store, now: float) -> Iterator[Told]:
 
 
 def _of_the_server(store: Store) -> Iterator[Told]:
+    if failed_rewrite(store.client):
+        yield told(
+            "The server's last rewrite of its AOF or snapshot failed, so what was erased or too old is still in its files: "
+            "see its log, and whether its disk is full."
+        )
     client: Any = store.client
     for name, wanted in WANTED.items():
         try:

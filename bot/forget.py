@@ -13,7 +13,6 @@ import time
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import click
 import phonenumbers
@@ -23,9 +22,9 @@ from bot.running import note_act, present, running_store
 from bot.settings import Settings
 from bot.store.cipher import Cipher, UnreadableError
 from bot.store.erase import EraseError, erase, left
+from bot.store.files import rewrite
 from bot.store.store import Store
 
-REWRITE_SECONDS = 600.0
 ERASED_IDS = "erased.jsonl"  # in DATA_DIR: [time, id], so that restoring an older backup erases them again
 
 
@@ -69,6 +68,15 @@ def erase_patient(store: Store, patient: str, now: float) -> tuple[Counter[str],
     return erase(store, patient, words, bare_of(record, now), 0 if record.opted_out else BARE_SECONDS), record.opted_out
 
 
+def erased_ids(folder: Path) -> list[str]:
+    """Everybody who was erased by this machine."""
+    try:
+        lines = (folder / ERASED_IDS).read_text("utf-8").splitlines()
+    except OSError:
+        return []
+    return [str(json.loads(line)[1]) for line in lines]
+
+
 def erase_spooled(folder: Path, cipher: Cipher, patient: str) -> int:
     """What this patient wrote and this machine still keeps on disk; how many entries."""
     gone = 0
@@ -82,37 +90,6 @@ def erase_spooled(folder: Path, cipher: Cipher, patient: str) -> int:
             path.unlink(missing_ok=True)
             gone += 1
     return gone
-
-
-def rewrite(client: Any) -> str:
-    """The servers' files written anew, so that what was erased is not in them; "" or what went wrong, in words."""
-    many = hasattr(client, "get_nodes")
-    try:
-        nodes = [client.get_redis_connection(node) for node in client.get_nodes()] if many else [client]
-        failed = [node for node in nodes if not _rewritten(node)]  # each is tried, also after one that failed
-    except Exception as error:  # a managed server may refuse these commands
-        return f"Erased, but the server's files were not rewritten ({type(error).__name__}): have its AOF rewritten."
-    return (
-        "" if not failed else "Erased, but the server's rewrite of its AOF failed: look at its log and run this again."
-    )
-
-
-def _rewritten(node: Any) -> bool:
-    until = time.monotonic() + REWRITE_SECONDS
-    _rest(node, until)  # a rewrite that began before the erasure does not count
-    if node.info("persistence").get("aof_enabled"):
-        node.bgrewriteaof()
-        _rest(node, until)
-    node.bgsave()
-    _rest(node, until)
-    about = node.info("persistence")
-    return "ok" == about["aof_last_bgrewrite_status"] == about["rdb_last_bgsave_status"] and time.monotonic() < until
-
-
-def _rest(node: Any, until: float) -> None:
-    busy = ("aof_rewrite_in_progress", "aof_rewrite_scheduled", "rdb_bgsave_in_progress")
-    while any(node.info("persistence")[name] for name in busy) and time.monotonic() < until:
-        time.sleep(0.05)
 
 
 def _asked(settings: Settings) -> str:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
+import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,8 +14,9 @@ from typing import Any
 import pytest
 
 from bot import retention as policy
-from bot.audit import log_faults
+from bot.audit import anchor_faults, log_faults
 from bot.conversation import Conversation
+from bot.forget import erase_patient
 from bot.keys import reseal
 from bot.outgoing import Outgoing
 from bot.record import ERASED, Record, from_bytes, to_bytes
@@ -20,11 +24,15 @@ from bot.retention import DAY, Keep, Retention, next_night
 from bot.store import Effect
 from bot.store.audit import Audit, Entry
 from bot.store.cipher import Cipher
+from bot.store.client import connect
+from bot.store.embedded import EmbeddedServer
+from bot.store.files import failed_rewrite
 from bot.store.retain import Retained
 from bot.store.store import Store
 from tests.conftest import SECRET
 from tests.test_conversation import PHONE, Make, make, record, text, walk
 from tests.test_worker import Line, office
+from tests.web_fake import settings
 from workers.executor import Executor
 
 __all__ = ["make"]
@@ -235,7 +243,7 @@ def test_a_sweep_that_dies_goes_on_where_it_was(nights: Nights, store: Store, ci
 
 def test_a_machine_that_writes_all_day_leaves_a_bounded_log(nights: Nights, store: Store, monkeypatch: Any) -> None:
     """Also while a task is open."""
-    monkeypatch.setattr(policy, "MOST_ENTRIES", 5)
+    monkeypatch.setattr(policy, "MOST_KEPT", 5)
     walk(nights.conversation, *["hi"] * 12)
     nights.conversation.note(nights.patient, "n", tasks=("flood",))
     newest = store.events(nights.patient)[-5:]
@@ -294,3 +302,80 @@ def test_an_effect_that_was_given_up_is_due_again_at_the_next_start(nights: Nigh
     assert store.dead() == []
     assert (found := store.effect("1-retention")) is not None
     assert found.due == next_night(START)
+
+
+def held(nights: Nights) -> tuple[Any, Any]:
+    """The record and the log as they are stored."""
+    client: Any = nights.store.client
+    tag = nights.store.tag(nights.store.bucket(nights.patient))
+    return client.get(f"{tag}p:{nights.patient}"), client.lrange(f"{tag}v:{nights.patient}", 0, -1)
+
+
+def put_back(nights: Nights, record: bytes | None, log: list[bytes]) -> None:
+    """What somebody does who can write to the store and has no key."""
+    client: Any = nights.store.client
+    tag = nights.store.tag(nights.store.bucket(nights.patient))
+    client.delete(f"{tag}p:{nights.patient}", f"{tag}v:{nights.patient}")
+    if record is not None:
+        client.set(f"{tag}p:{nights.patient}", record)
+        client.rpush(f"{tag}v:{nights.patient}", *log)
+
+
+def test_a_log_that_was_put_back_or_taken_away_with_its_record_shows_against_the_nights_anchor(
+    nights: Nights, store: Store, tmp_path: Path
+) -> None:
+    """Both fit each other, so no chain shows it; the trail knows where the log ended. Age, erasure and cuts are no fault."""
+    clinic = settings(DATA_DIR=str(tmp_path))
+    walk(nights.conversation, "hi", "yes")
+    older = held(nights)
+    walk(nights.conversation, "hi", "yes", "no", "no")
+    newer = held(nights)
+    nights.after(0)
+    assert anchor_faults(clinic, store, nights.audit) == []
+    put_back(nights, *older)
+    assert log_faults(store) == []
+    (fault,) = anchor_faults(clinic, store, nights.audit)
+    assert f"patient {nights.patient} had {len(newer[1])} entries on 2025-11-25" in fault
+    put_back(nights, None, [])
+    assert len(anchor_faults(clinic, store, nights.audit)) == 1
+    put_back(nights, *newer)
+    for number in range(4):
+        text(nights.conversation, "one more", f"SM9{number}")
+    Retained(store, store.bucket(nights.patient)).cut_log(nights.patient, lambda _: False, 2)
+    assert anchor_faults(clinic, store, nights.audit) == []
+    before = nights.audit.head().count
+    nights.after(5)
+    nights.after(6)
+    assert nights.audit.head().count == before + 1, "what did not change is noted once"
+    erase_patient(store, nights.patient, START)
+    put_back(nights, None, [])
+    assert len(anchor_faults(clinic, store, nights.audit)) == 1
+    nights.audit.append(Entry(START, "command:ana", "patient erased", nights.patient))
+    assert anchor_faults(clinic, store, nights.audit) == []
+
+
+def test_the_night_writes_the_servers_files_anew_so_that_what_went_is_in_none_of_them(cipher: Cipher) -> None:
+    """A real server with its AOF: removed at once, and in the file until then."""
+    folder = Path(tempfile.mkdtemp(prefix="tb-"))
+    server = EmbeddedServer(folder)
+    server.start()
+    try:
+        store = Store(connect(server.url), cipher)
+        client: Any = store.client
+        client.set("{b0}x", b"zebrafinch" * 20)
+        client.delete("{b0}x")
+
+        def clear() -> bool:
+            files = [path.read_bytes() for path in folder.rglob("*") if path.is_file()]
+            return not any(b"zebrafinch" in raw for raw in files)
+
+        assert not clear()
+        Retention(store, Audit(client, cipher), KEEP).sweep("0-retention", START)
+        until = time.monotonic() + 20
+        while not clear() and time.monotonic() < until:
+            time.sleep(0.02)
+        assert clear()
+        assert not failed_rewrite(client)
+    finally:
+        server.stop()
+        shutil.rmtree(folder, ignore_errors=True)

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from bot.store.cipher import Cipher, UnreadableError
 from bot.store.embedded import EmbeddedServer, ServerError
 from bot.store.memory import MemoryStore
 from bot.store.sends import Sends
-from bot.store.store import Store
+from bot.store.store import MOST_ALIKE, Store
 from tests.conftest import SECRET
 
 P = "patient-one"
@@ -263,3 +264,51 @@ def test_a_full_disk_leaves_the_note_of_the_server_as_it_was(tmp_path: Path, mon
     with pytest.raises(OSError, match="No space"):
         server.start()
     assert "redis" in note.read_text()
+
+
+def test_one_patients_log_is_bounded_when_it_is_written(store: Store, monkeypatch: Any) -> None:
+    """Without a command more for a turn that meets no limit; the newest stay, the chain holds, and a broken one never costs
+    a turn."""
+    monkeypatch.setattr("bot.store.store.MOST_WRITTEN", 12)
+    monkeypatch.setattr("bot.store.store.MOST_KEPT", 8)
+    for number in range(40):
+        commit(store, f"k{number}", store.load(P, "").version, events=[b"event %d" % number])
+        found = store.events(P)
+        assert found == [b"event %d" % one for one in range(number + 1)][-len(found) :]
+        assert len(found) <= 12
+    assert store.verify(P) is None
+    client: Any = store.client
+    key = f"{store.tag(store.bucket(P))}v:{P}"
+    while client.llen(key) < 12:
+        commit(store, f"more{client.llen(key)}", store.load(P, "").version, events=[b"more"])
+    client.lset(key, 1, b"x" * 40)
+    assert commit(store, "last", store.load(P, "").version, events=[b"last"]).status == "ok"
+    assert store.events(P)[-1] == b"last"
+
+
+def test_whoever_writes_an_alarm_every_minute_has_a_bounded_number_of_tasks_and_alerts(store: Store) -> None:
+    """Of each kind, while they are open: another kind, another patient and the next one after they were closed come."""
+
+    def alarm(number: int, kind: str, patient: str = P) -> None:
+        task = Task(f"s.{number}.1.5.{kind}", patient, kind, 0, 100.0 + number)
+        rings = Effect(store.new_effect_id(patient), "alert", 5.0, b"{}")
+        other = Effect(store.new_effect_id(patient), "silence", 5.0, b"{}")
+        version = store.load(patient, "").version
+        store.commit(patient, f"{kind}{number}", version, record=b"r", answer=b"a", effects=[rings, other],
+                     tasks=[task], now=1.0)  # fmt: skip
+
+    def planned() -> Counter[bytes | None]:
+        client: Any = store.client
+        return Counter(client.hget(key, "k") for key in client.keys("{b?}e:*"))
+
+    for number in range(60):
+        alarm(number, "emergency")
+    assert [task.kind for task in store.tasks()] == ["emergency"] * MOST_ALIKE
+    assert planned() == {b"alert": MOST_ALIKE, b"silence": 60}
+    alarm(1, "crisis")
+    alarm(1, "emergency", "patient-two")
+    assert len(store.tasks()) == MOST_ALIKE + 2
+    for task in store.tasks():
+        store.close_task(task, "ana")
+    alarm(99, "emergency")
+    assert [task.id for task in store.tasks()] == ["s.99.1.5.emergency"]

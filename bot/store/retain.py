@@ -10,25 +10,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from bot.store.chain import LINK, Cut, cut_entry, cut_of
+from bot.store.chain import LINK, cut_of
 from bot.store.cipher import UnreadableError
 from bot.store.erase import lay_bare
+from bot.store.shorten import shorten
 from bot.store.store import Store, head_of
 
 KIND = "retention"
-AT_ONCE = 5_000  # entries of one log in one sweep
 
 # What was given up, or buried by a restore, is due again: it can be done any number of times.
 _PLANT = """
 if redis.call('EXISTS', KEYS[1]) == 1 and redis.call('HGET', KEYS[1], 's') ~= 'dead' then return 0 end
 redis.call('HDEL', KEYS[1], 's', 'w'); redis.call('ZREM', KEYS[3], ARGV[1])
 redis.call('HSET', KEYS[1], 'k', ARGV[3], 'd', ARGV[4]); redis.call('ZADD', KEYS[2], ARGV[2], ARGV[1])
-return 1
-"""
-
-_CUT = """
-if redis.call('LINDEX', KEYS[1], 0) ~= ARGV[1] then return 0 end
-redis.call('LTRIM', KEYS[1], ARGV[2], -1); redis.call('LPUSH', KEYS[1], ARGV[3])
 return 1
 """
 
@@ -42,7 +36,8 @@ return 1
 @dataclass(frozen=True, slots=True)
 class Kept:
     """One patient in a sweep. *last*: the last turn. *raw*: the record as stored, *record* opened. *first*: the log's
-    oldest event, opened; *entries*: how many. *tasks*: whether one waits for a person, or is kept closed."""
+    oldest event, opened; *entries*: how many, *ever*: with those that were cut. *tasks*: whether one waits for a
+    person, or is kept closed."""
 
     patient: str
     last: float
@@ -50,7 +45,13 @@ class Kept:
     record: bytes
     first: bytes
     entries: int
+    ever: int
     tasks: Literal["open", "closed", "none"]
+
+    @property
+    def head(self) -> str:
+        """The link that the log ends with, in hex."""
+        return head_of(self.raw)[0].split("|")[1]
 
 
 def plant(store: Store, effect: str, kind: str, due: float) -> bool:
@@ -108,9 +109,10 @@ class Retained:
             opened = [self.store.cipher.open(f"{self._tag}v:{name}", entry[LINK:]) for entry in oldest]
         except UnreadableError:
             return None  # python -m bot audit verify names it; nothing of it is touched
-        cut = bool(oldest) and cut_of(self.store.cipher, oldest[0], opened[0]) is not None
+        cut = cut_of(self.store.cipher, oldest[0], opened[0]) if oldest else None
         first = (*opened, b"", b"")[1 if cut else 0]
-        return Kept(name, last, raw, record, first, entries, self._tasks(name, tasks))
+        ever = entries - 1 + cut.count if cut else entries
+        return Kept(name, last, raw, record, first, entries, ever, self._tasks(name, tasks))
 
     def _tasks(self, name: str, tasks: set[bytes]) -> Literal["open", "closed", "none"]:
         found: set[str] = set()
@@ -134,24 +136,13 @@ class Retained:
         return lay_bare(self.store, one.patient, one.raw, bare, life)
 
     def cut_log(self, patient: str, is_old: Callable[[bytes], bool], most: int) -> int:
-        """Entries that are old, from the beginning up to the first that is not, and whatever is before the newest *most*.
-        How many went. Where the chain does not hold nothing goes from there on: the fault must stay to be found."""
-        key, cipher = f"{self._tag}v:{patient}", self.store.cipher
-        log, length = self._redis.lrange(key, 0, AT_ONCE), self._redis.llen(key)
-        cut, gone = Cut(), 0
-        for at, entry in enumerate(log):
-            try:
-                event = cipher.open(key, entry[LINK:])
-            except UnreadableError:
-                break
-            noted = cut_of(cipher, entry, event) if at == 0 else None
-            if noted:
-                cut = noted
-            elif entry[:LINK] == cipher.link(cut.link, event) and (length - at > most or is_old(event)):
-                cut, gone = Cut(cut.count + 1, entry[:LINK]), at + 1
-            else:
-                break
-        if not gone:
-            return 0
-        done = self._redis.eval(_CUT, 1, key, log[0], gone, cut_entry(cipher, key, cut))
-        return gone if done else 0
+        """See `shorten`."""
+        return shorten(self._redis, self.store.cipher, f"{self._tag}v:{patient}", is_old, most)
+
+    def anchored(self) -> float:
+        """Until when the heads of the logs are in the trail."""
+        return float(self._redis.get(f"{self._tag}anchored") or 0)
+
+    def anchored_until(self, at: float) -> None:
+        """Kept for the next night."""
+        self._redis.set(f"{self._tag}anchored", repr(at))

@@ -10,29 +10,45 @@ if seen then return {'seen', seen} end
 local have = redis.call('GETRANGE', record, 0, 47)
 local version = string.match(have, '^(%d+|%x*)|') or '0|'
 if version ~= ARGV[1] then return {'conflict'} end
+if redis.call('LLEN', events) >= tonumber(ARGV[8]) then return {'full'} end
 local tag, now, patient = ARGV[5], ARGV[6], ARGV[7]
 redis.call('SET', record, ARGV[2])
 redis.call('SET', answer, ARGV[3], 'EX', ARGV[4])
 redis.call('ZADD', recent, now, patient)
-local at = 8
+local at = 9
 local function take() at = at + 1; return ARGV[at - 1] end
 for _ = 1, tonumber(take()) do
   local id = take()
   redis.call('DEL', tag .. 'e:' .. id); redis.call('ZREM', due, id)
 end
-for _ = 1, tonumber(take()) do
-  local id, when, kind, body = take(), take(), take(), take()
-  redis.call('HSET', tag .. 'e:' .. id, 'k', kind, 'd', body)
-  redis.call('ZADD', due, when, id)
+local mine, most, open, rings = tag .. 'k:' .. patient, tonumber(take()), nil, false
+local function kind_of(id) return string.match(id, '[^.]*$') end
+local function many(kind)  -- of one patient and kind: whoever writes an alarm every minute has them open already
+  if not open then
+    open = {}
+    for _, id in ipairs(redis.call('SCARD', mine) < most and {} or redis.call('SMEMBERS', mine)) do
+      if redis.call('ZSCORE', tasks, id) then open[kind_of(id)] = (open[kind_of(id)] or 0) + 1 end
+    end
+  end
+  return (open[kind] or 0) >= most
 end
-for _ = 1, tonumber(take()) do redis.call('RPUSH', events, take()) end
 for _ = 1, tonumber(take()) do
   local id, score, body = take(), take(), take()
-  if not redis.call('ZSCORE', tasks, id) then
-    redis.call('SET', tag .. 't:' .. id, body); redis.call('ZADD', tasks, score, id)
-    redis.call('SADD', tag .. 'k:' .. patient, id)
+  if not many(kind_of(id)) then
+    rings = true
+    if not redis.call('ZSCORE', tasks, id) then
+      redis.call('SET', tag .. 't:' .. id, body); redis.call('ZADD', tasks, score, id); redis.call('SADD', mine, id)
+    end
   end
 end
+for _ = 1, tonumber(take()) do
+  local id, when, kind, body = take(), take(), take(), take()
+  if kind ~= 'alert' or rings then
+    redis.call('HSET', tag .. 'e:' .. id, 'k', kind, 'd', body)
+    redis.call('ZADD', due, when, id)
+  end
+end
+for _ = 1, tonumber(take()) do redis.call('RPUSH', events, take()) end
 for _ = 1, tonumber(take()) do redis.call('SET', tag .. 'l:' .. take(), take(), 'EX', take()) end
 for _ = 1, tonumber(take()) do redis.call('HINCRBY', tag .. 'n:' .. take(), take(), take()) end
 local heard = take()
