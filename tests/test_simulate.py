@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from random import Random
@@ -11,19 +12,22 @@ import pytest
 from click.testing import CliRunner
 
 from bot.cli import cli
+from bot.sandbox.line import Plan
 from bot.simulate.command import simulate
 from bot.simulate.person import Person
 from bot.simulate.promises import Promises
-from bot.simulate.town import Wsgi, opened
+from bot.simulate.town import OURS, Wsgi, opened
 
 
 def test_forty_patients_in_bad_weather_meet_no_broken_promise() -> None:
-    """All personas, both languages, five days on the virtual clock, webhooks twice, late and lost."""
+    """All personas, both languages, five days on the virtual clock; webhooks twice, late and lost, reports lost and out of
+    order, processes that die, a nurse in the middle, and calls of ours."""
     said: list[str] = []
-    assert simulate(40, 2, "both", said.append, days=5) == 0, "\n".join(said)
+    assert simulate(40, 14, "both", said.append, days=5) == 0, "\n".join(said)
     told = "\n".join(said)
-    for fate in ("twice", "answer lost", "again later", "lost, redelivered"):
-        assert fate in told
+    for fate in ("twice", "answer lost", "again later", "lost, redelivered", "died before the answer", "worker died",
+                 "report lost", "report late", "report twice", "calls placed", "taken over"):  # fmt: skip
+        assert re.search(rf"{fate} [1-9]", told), fate
     assert "emergency" in told
     assert "pmr" in told
     assert said[-1] == "Every promise held."
@@ -86,13 +90,17 @@ def test_the_command_refuses_more_people_than_there_are_numbers() -> None:
         ("chat after stop", "texts and 0 calls between STOP and START"),
         ("log", "run again"),
         ("screens", "a visit without the screens"),
+        ("nurse", "while a nurse had them the bot wrote 'Are you there?'"),
+        ("twice", "2 times the same text or call"),
+        ("call", "a call without consent to calls"),
+        ("unknown", "a text did not arrive, and nobody knows"),
     ],
 )
 def test_what_the_town_did_is_judged_and_not_only_what_it_answered(words: str, breach: str, tmp_path: Path) -> None:
     """A text after STOP, a log with another word in it, an outcome without its screens."""
     with opened(tmp_path, 2, "app", lambda app: app) as town:
         who = Person(town, "+17135550142", "terse", "en", Random(1))
-        for said in ("hi", "1", "yes", "no", "STOP"):
+        for said in ("hi", "1", "yes", "no", *(("STOP",) if words == "chat after stop" else ())):
             who.text(said)
             town.live()
         promises = Promises(town)
@@ -100,6 +108,20 @@ def test_what_the_town_did_is_judged_and_not_only_what_it_answered(words: str, b
         if words == "chat after stop":
             town.clock.advance(60)
             town.sandbox.send(who.phone, "Are you there?")
+        elif words == "nurse":
+            who.nurse.claim()
+            town.clock.advance(60)
+            town.sandbox.send(who.phone, "Are you there?")
+        elif words == "twice":
+            for _ in range(2):
+                town.sandbox.send(who.phone, "Are you there?", callback="http://127.0.0.1:1/status?m=0-one")
+        elif words == "call":
+            town.sandbox.dial_out(who.phone, OURS, Plan(url="http://127.0.0.1:1/call/0-one"))
+        elif words == "unknown":
+            town.sandbox.faults.undeliverable[who.phone] = 30007
+            town.sandbox.send(who.phone, "Are you there?", callback=f"{town.app.settings.public_url}/status?m=0-none")
+            town.sandbox.settle()
+            promises = Promises(town)
         elif words == "screens":
             who.skipped.append("pt in pt")
         else:
@@ -108,4 +130,4 @@ def test_what_the_town_did_is_judged_and_not_only_what_it_answered(words: str, b
                 raw.replace(b'"yes"', b'"no"') for raw in events(patient)
             ]
         assert breach in "; ".join(promises.broken_for(who))
-        assert "patient: STOP" in who.transcript()
+        assert "patient: yes" in who.transcript()

@@ -83,7 +83,7 @@ class _Checking:
         self.loaded, self.flows, self.read, self.limit, self.hurry = loaded, flows, read, limit, hurry
         self.report = Report(loaded.file, loaded.hash)
         self.watch = watch(loaded)
-        self.collapse = Collapse(self.watch.loaded)
+        self.collapse = Collapse(self.loaded)
         self.talk = Talk(loaded)
         self.crashes: dict[str, tuple[int, Session, Heard]] = {}
 
@@ -113,7 +113,7 @@ class _Checking:
         try:
             explored = self._explore_once()
             if explored.history and shape.ring(explored) is None:
-                self.collapse = Collapse(self.watch.loaded, trails=True)
+                self.collapse = Collapse(self.loaded, trails=True)
                 explored = self._explore_once()
         except TooManyError as error:
             self.report.problems.append(Finding(self.loaded.problem((), str(error))))

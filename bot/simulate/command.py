@@ -14,7 +14,7 @@ import click
 import structlog
 
 from bot.simulate.person import Person
-from bot.simulate.personas import PERSONAS, Acts, life
+from bot.simulate.personas import PERSONAS, Acts, life, picked_up
 from bot.simulate.promises import Promises
 from bot.simulate.town import Change, Mode, Town, opened
 
@@ -46,6 +46,8 @@ def simulate(
     out(f"{patients:,} patients, seed {seed}, language {language}, OPT_OUT_MODE {mode}, {days} days")
     with tempfile.TemporaryDirectory(prefix="town-") as folder, opened(Path(folder), seed, mode, change) as town:
         people = _move_in(town, patients, seed, language, days)
+        at = {who.phone: who for who in people}
+        town.rings = lambda call: _go_on(town, picked_up(at[call.to], call), at[call.to].random.uniform(2, 20))
         town.live()
         return _report(town, people, seed, out)
 
@@ -84,6 +86,8 @@ def _report(town: Town, people: list[Person], seed: int, out: Say) -> int:
             told = ", ".join(f"{outcome} {count}" for outcome, count in sorted(outcomes.items()))
             failed = sum(bool(broken[who.phone]) for who in of_it)
             out(f"  {name:24}{len(of_it):5,}   outcomes: {told}" + (f"   FAILED {failed}" if failed else ""))
+    town.weather.fates |= Counter({"calls placed": sum(call.direction != "inbound" for call in town.sandbox.calls.values()),
+                                   "taken over": sum(len(who.nurse.spans) for who in people)})  # fmt: skip
     fates = ", ".join(f"{name} {count:,}" for name, count in sorted(town.weather.fates.items()))
     out(f"{len(town.weather.deliveries):,} webhooks delivered ({fates}); {len(town.store.tasks()):,} tasks")
     general = promises.of_everybody()

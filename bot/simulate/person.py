@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from bot.engine import Session, waiting
 from bot.reading.model import Expects
 from bot.sandbox.player import Call
+from bot.simulate.nurse import Nurse
 from bot.simulate.town import Town
 
 ALARMS = {
@@ -19,6 +20,7 @@ ALARMS = {
 YES = {"en": ("yes", "yeah", "Y", "sure"), "es": ("si", "claro", "sí")}
 NO = {"en": ("no", "nope", "N", "none of them"), "es": ("no", "ninguno", "nada de eso")}
 SCREENS = frozenset({"screen_a", "screen_b", "screen_b2", "screen_c"})
+SPAN = ("takes over", "hands back")
 BOOKABLE = frozenset({"pmr", "both", "pt"})
 
 
@@ -36,8 +38,9 @@ class Said:
 
 @dataclass
 class Person:
-    """*persona*: its name. *said*, *calls*: all of them, oldest first. *skipped*: outcomes that were reached although a
-    screen had not been answered no."""
+    """*persona*: its name. *said*, *calls*: all of them, oldest first; *missed*: calls of ours that reached nobody or a
+    machine. *skipped*: outcomes that were reached although a screen had not been answered no. *takes_texts*: a mobile
+    phone; *takes_calls*: they agreed to be called."""
 
     town: Town
     phone: str
@@ -48,7 +51,13 @@ class Person:
     calls: list[Call] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
     outcomes: set[str] = field(default_factory=set)
+    missed: list[Call] = field(default_factory=list)
+    takes_texts: bool = True
+    takes_calls: bool = False
     _seen: int = 0
+
+    def __post_init__(self) -> None:
+        self.nurse = Nurse(self.town, self.phone)
 
     # -- what they know --
 
@@ -119,6 +128,11 @@ class Person:
         call.press(keys)
         self._look()
 
+    def stop_by_key(self, call: Call) -> None:
+        """The key that a call of ours offers against all further ones."""
+        self.said.append(Said("STOP", self.town.clock()))
+        self.press(call, "9")
+
     def _look(self) -> None:
         session = self.session
         if session is None or session.outcome is None:
@@ -138,11 +152,15 @@ class Person:
         for message in self.town.sandbox.texts(self.phone):
             who = "patient" if message.from_ == self.phone else "bot"
             lines.append((message.created, f"{who}: {message.body}" + (f" [{message.status}]" if who == "bot" else "")))
-        for call in self.calls:
+        for call in [*self.calls, *self.missed]:
+            lines.append(
+                (call.created, f"(a call {'from' if call.direction == 'inbound' else 'to'} them: {call.status})")
+            )
             for prompt in call.prompts:
                 who = "patient, on a call" if prompt.kind == "you" else "bot, on a call"
                 lines.append((call.created or call.started or 0.0, f"{who}: {prompt.text}"))
-        lines.sort(key=lambda line: line[0])
+        lines += [(at, f"(a nurse {does})") for span in self.nurse.spans for at, does in zip(span, SPAN, strict=True)]
+        lines = sorted((line for line in lines if line[0] < float("inf")), key=lambda line: line[0])
         zone = ZoneInfo("America/Chicago")
         shown = [f"  {datetime.fromtimestamp(at, zone):%a %d %H:%M:%S} {words}" for at, words in lines]
         return "\n".join(shown) or "  (nothing was said)"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from bot.record import Consent
+from bot.sandbox.player import Call
 from bot.simulate.person import ALARMS, Person
 
 Acts = Iterator[float]
@@ -147,12 +149,38 @@ def asks(who: Person) -> Acts:
     who.text("person")
 
 
+def taken_over(who: Person) -> Acts:
+    """A nurse takes over in the middle, writes, and hands back; the patient writes on all the while."""
+    yield from _texts(who, steps=who.random.randrange(1, 9))
+    who.nurse.claim()
+    for wait in (20, 300, 2 * HOUR):
+        yield wait
+        if who.random.random() < 0.15:
+            who.text(who.random.choice(ALARMS[who.language]), alarm=True)
+        elif who.random.random() < 0.7:
+            who.text(who.answer())
+        if who.random.random() < 0.5:
+            who.nurse.reply(
+                {"en": "This is the nurse. I have read it.", "es": "Soy la enfermera. Lo leí."}[who.language]
+            )
+    yield 60
+    who.nurse.release(screens=who.random.random() < 0.5)
+    for _ in range(STEPS):
+        yield 45
+        if who.question is None:
+            return
+        who.text(who.answer())
+
+
 # -- on the phone --
 
 
 def _on_call(who: Person, spoken: bool, steps: int = STEPS) -> Acts:
     """Answers on a call until it is over. Whoever is dialled picks up, or not; a message may be left."""
-    call = who.call()
+    yield from _talk(who, who.call(), spoken, steps)
+
+
+def _talk(who: Person, call: Call, spoken: bool, steps: int = STEPS) -> Acts:
     for _ in range(steps):
         yield 6
         if not call.active:
@@ -210,12 +238,47 @@ def frightened_caller(who: Person) -> Acts:
     call.hang_up()
 
 
+def landline(who: Person) -> Acts:
+    """A phone that takes no texts; some agreed to be called, and are, for what others are texted."""
+    who.takes_texts = False
+    who.town.sandbox.faults.undeliverable[who.phone] = 30006
+    who.takes_calls = who.random.random() < 0.8
+    consent = Consent("follow_up", who.takes_calls, who.town.clock(), "form", "", "call")
+    who.town.app.conversation.agree(who.phone, "form", (consent,))
+    yield from _on_call(who, spoken=who.random.random() < 0.5)
+    if who.random.random() < 0.3:
+        yield 2 * DAY
+        yield from _on_call(who, spoken=False)
+
+
+def picked_up(who: Person, call: Call) -> Acts:
+    """A call of ours rings at their phone: nobody, a machine, or they pick up and talk, hang up, or want no more calls."""
+    does = who.random.choice(("talks",) * 5 + ("talks in keys",) * 3 + ("hangs up", "busy", "no-answer", "failed")
+                             + ("machine_end_beep", "fax", "alarm", "no more"))  # fmt: skip
+    if does in ("busy", "no-answer", "failed"):
+        who.missed.append(call)
+        who.town.sandbox.decline(call, does)
+        return
+    machine = does in ("machine_end_beep", "fax")
+    (who.missed if machine else who.calls).append(call)
+    who.town.sandbox.answer(call, does if machine else "human")
+    yield 6
+    if does == "no more" and call.active:
+        who.stop_by_key(call)
+    elif does == "alarm" and call.waiting == "gather":
+        who.say(call, who.random.choice(ALARMS[who.language]), alarm=True)
+        yield 5
+    elif does in ("talks", "talks in keys"):
+        yield from _talk(who, call, spoken=does == "talks")
+    call.hang_up()
+
+
 PERSONAS: dict[str, Callable[[Person], Acts]] = {
     "terse": terse, "chatty": chatty, "typos": typos, "speech on a call": speaks, "keys on a call": keys,
     "wrong language": wrong_language, "two answers at once": two_at_once, "late": late,
     "older question": older_question, "STOP midway": stops, "hangs up, calls back": hangs_up,
     "shared phone": shared_phone, "frightened": frightened, "frightened, on a call": frightened_caller,
-    "commands": asks,
+    "commands": asks, "taken over by a nurse": taken_over, "landline, is called": landline,
 }  # fmt: skip
 
 
@@ -225,6 +288,12 @@ def life(who: Person, days: int) -> Acts:
     who.has_news()
     for _ in range(days):
         yield DAY
+        if who.random.random() < 0.03:
+            who.nurse.claim()
+            yield who.random.choice((HOUR, DAY))
+            who.nurse.release(screens=False)
+        if not who.takes_texts:
+            continue
         if who.has_news() and who.question is not None and who.random.random() < 0.7:
             who.text(who.answer())
             for _ in range(3):

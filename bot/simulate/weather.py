@@ -1,6 +1,9 @@
-"""Bad weather between Twilio and the bot: webhooks twice, much later once more, or with their answer lost on the way.
+"""Bad weather between Twilio and the bot: webhooks twice, much later once more, with their answer lost on the way or the
+process dead before it left; status callbacks lost, late, out of order and twice.
 
-Keeps every delivery with its answer, so that it can be told afterwards whether one webhook had one answer.
+The fate of each depends on the seed, the phone and what was posted for it before, so that a seed is the same weather again
+whatever the threads do. Keeps every delivery with its answer, so that it can be told afterwards whether one webhook had
+one answer.
 """
 
 from __future__ import annotations
@@ -8,12 +11,16 @@ from __future__ import annotations
 import random
 import threading
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from bot.sandbox.hooks import Fetched, Hooks, Request
 
-FATES = {"well": 70, "twice": 10, "answer lost": 10, "again later": 10}
+FATES = {"well": 64, "twice": 10, "answer lost": 9, "again later": 9, "died before the answer": 8}
+REPORTS = {"report well": 64, "report lost": 12, "report twice": 12, "report late": 12}
+REPORTED = frozenset({"/status", "/call-status"})  # how a text or a call went; nothing of the answer is played
+DELAYS = (3.0, 240.0, 5_400.0, 100_000.0)  # seconds until what is late arrives
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,37 +33,54 @@ class Delivery:
 
 
 class Weather(Hooks):
-    """The sender of webhooks of one local Twilio. *seed* decides the fate of each text and each step of a call."""
+    """The sender of webhooks of one local Twilio. *later* does something in so many virtual seconds; *die* ends the web
+    process and starts a new one."""
 
     def __init__(self, auth_token: str, seed: int) -> None:
         super().__init__(auth_token)
         self.deliveries: list[Delivery] = []
         self.fates: Counter[str] = Counter()
-        self._random = random.Random(seed)  # noqa: S311  # a seed that is printed, no secret
-        self._late: list[Request] = []
+        self.later: Callable[[float, Callable[[], None]], None] = lambda seconds, do: None
+        self.die: Callable[[], None] = lambda: None
+        self._seed = seed
+        self._posted: Counter[str] = Counter()
         self._lock = threading.Lock()
 
     def send(self, request: Request) -> Fetched:
         """The answer that Twilio plays: the last one that it got."""
         request = request.again()
-        if not urlsplit(request.url).path.startswith(("/sms", "/voice")):
-            return self._post(request)
-        (fate,) = self._random.choices(list(FATES), list(FATES.values()))
-        self.fates[fate] += 1
-        if fate == "answer lost":
+        fates = REPORTS if urlsplit(request.url).path in REPORTED else FATES
+        chance = self._chance(request)
+        (fate,) = chance.choices(list(fates), list(fates.values()))
+        with self._lock:
+            self.fates[fate] += 1
+        if fate == "report lost":
+            return Fetched(200, "text/plain")
+        if fate == "report late":
+            self.later(chance.choice(DELAYS), lambda: self._late(request))
+            return Fetched(200, "text/plain")
+        if fate in ("answer lost", "died before the answer"):
             self._post(request)
+        if fate == "died before the answer":
+            self.die()
         answer = self._post(request)
-        if fate == "twice":
+        if fate in ("twice", "report twice"):
             self._post(request)
         elif fate == "again later":
-            self._late.append(request)
+            self.later(chance.choice(DELAYS), lambda: self._late(request))
         return answer
 
-    def blow_over(self) -> None:
-        """What was held up is delivered once more."""
-        late, self._late = self._late, []
-        for request in late:
-            self._post(request)
+    def _chance(self, request: Request) -> random.Random:
+        parts = urlsplit(request.url)
+        told = request.params
+        state = told.get("MessageStatus") or told.get("CallStatus", "")
+        key = f"{sorted((told.get('From', ''), told.get('To', '')))} {parts.path} {state}"
+        with self._lock:
+            self._posted[key] += 1
+            return random.Random(f"{self._seed} {key} {self._posted[key]}")  # noqa: S311  # a printed seed, no secret
+
+    def _late(self, request: Request) -> None:
+        self._post(request)
 
     def _post(self, request: Request) -> Fetched:
         answer = super().send(request)

@@ -1,7 +1,8 @@
-"""Mechanical mutants of flows/triage.json, and how many of them ``check`` catches. ``python -m tests.proof.mutants [N]``.
+"""Mechanical mutants of the flows, and how many of them ``check`` catches: ``python -m tests.proof.mutants`` all of
+triage.json, ``... N`` so many of them by chance, ``... FLOW`` those of another flow.
 
 A mutant counts as harmless when nothing that a patient, a nurse or a worker could see differs: the same turns, by what is
-heard, said, done and where it leads.
+heard, said, done and where it leads. Every mutant that changes one of them and is not caught is printed.
 """
 
 from __future__ import annotations
@@ -10,30 +11,61 @@ import json
 import random
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from bot.catalog import FLOWS, load_flows
-from bot.flow.load import FlowError, load_flow
-from bot.proof.check import check
+from bot.catalog import load_flows
+from bot.flow.load import FlowError, Loaded, load_flow
+from bot.proof.check import check, entries
 from bot.proof.command import reader
 from bot.proof.explore import Explorer, Move
 from bot.proof.words import Read
 
-TEXT = (FLOWS / "triage.json").read_text("utf-8")
 Mutant = tuple[str, Any]
+PROCESSES = 2
+
+
+@dataclass
+class Score:
+    """How many mutants were ``refused`` at loading, ``caught`` by check, ``harmless``, or ``survived``; *alive* by name."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    alive: list[str] = field(default_factory=list)
+
+    @property
+    def caught(self) -> int:
+        return self.counts["refused"] + self.counts["caught"]
+
+    @property
+    def changed(self) -> int:
+        return self.caught + self.counts["survived"]
+
+    def __str__(self) -> str:
+        return (
+            f"{sum(self.counts.values())} mutants, {self.counts['harmless']} of them harmless: {self.caught} of the "
+            f"{self.changed} that change behaviour are caught ({self.caught / self.changed:.1%})"
+        )
 
 
 @cache
-def mutants() -> list[Mutant]:
+def body_of(name: str) -> str:
+    """The whole document of a flow, with what it shares."""
+    whole = dict(load_flows()[name].placed.value)
+    whole.pop("extends", None)
+    return json.dumps(whole, ensure_ascii=False, indent=1)
+
+
+@cache
+def mutants(name: str = "triage") -> list[Mutant]:
     """(what was done, what does it to the JSON) of every mutant, always in the same order."""
-    flow = json.loads(TEXT)
+    flow = json.loads(body_of(name))
     found: list[Mutant] = []
-    for name, make in (("retarget", _retarget), ("guard", _guards), ("order", _order), ("number", _numbers),
+    for kind, make in (("retarget", _retarget), ("guard", _guards), ("order", _order), ("number", _numbers),
                        ("text", _texts), ("effect", _effects), ("state", _states)):  # fmt: skip
-        found += [(f"{name}: {what}", change) for what, change in make(flow)]
+        found += [(f"{kind}: {what}", change) for what, change in make(flow)]
     return found
 
 
@@ -101,11 +133,12 @@ def _order(flow: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _numbers(flow: Any) -> Iterator[tuple[str, Any]]:
+    scales = [name for name, one in flow["context"].items() if one["type"] == "int"]
     for path, value in _moving(flow):
         if path[-1] == "retries":
             yield f"{_name(path)} {value} -> {value + 3}", _setter(path, 5)
             yield f"{_name(path)} {value} -> 0", _setter(path, 0)
-        if isinstance(value, list) and len(value) == 2 and value[0] == "severity" and isinstance(value[1], int):
+        if isinstance(value, list) and len(value) == 2 and value[0] in scales and isinstance(value[1], int):
             for other in (value[1] - 1, value[1] + 1):
                 if 0 <= other <= 10:
                     yield f"{_name(path)} {value[1]} -> {other}", _setter((*path, 1), other)
@@ -158,21 +191,19 @@ def _name(path: tuple[Any, ...]) -> str:
     return ".".join(map(str, path))
 
 
-def judge(at: int) -> tuple[str, str, str]:
+def judge(at: int, name: str = "triage") -> tuple[str, str, str]:
     """(what, ``refused`` | ``caught`` | ``harmless`` | ``survived``, why) of the mutant at this place of the list."""
-    what, change = mutants()[at]
-    body = json.loads(TEXT)
+    what, change = mutants(name)[at]
+    body = json.loads(body_of(name))
     change(body)
-    text = json.dumps(body, ensure_ascii=False, indent=1)
     try:
-        loaded = load_flow(text, "flows/triage.json")
+        loaded = load_flow(json.dumps(body, ensure_ascii=False, indent=1), f"flows/{name}.json")
     except FlowError as error:
         return what, "refused", str(error.problems[0])
-    flows = {**load_flows(), "triage": loaded}
-    report = check(loaded, flows=flows, read=read(), hurry=True, limit=8_000)
+    report = check(loaded, flows={**load_flows(), name: loaded}, read=read(), hurry=True, limit=8_000)
     if report.problems:
         return what, "caught", report.problems[0].problem.message[:90]
-    return what, "harmless" if behaviour(text) == usual() else "survived", ""
+    return what, "harmless" if behaviour(loaded) == usual(name) else "survived", ""
 
 
 @cache
@@ -182,12 +213,12 @@ def read() -> Read:
 
 
 @cache
-def usual() -> frozenset[object]:
+def usual(name: str) -> frozenset[object]:
     """The turns of the flow as it is."""
-    return frozenset(behaviour(TEXT))
+    return frozenset(behaviour(load_flow(body_of(name), f"flows/{name}.json")))
 
 
-def behaviour(text: str) -> set[object]:
+def behaviour(loaded: Loaded) -> set[object]:
     """Every turn as somebody outside sees it."""
     seen: set[object] = set()
 
@@ -203,26 +234,38 @@ def behaviour(text: str) -> set[object]:
                   before.silences, after.state, after.outcome, after.disposition, after.rule, after.reason,
                   move.step.say, tuple(map(repr, move.step.effects)), move.step.end))  # fmt: skip
 
-    loaded = load_flow(text, "flows/triage.json")
-    Explorer(loaded, visit=visit).run()
+    Explorer(loaded, visit=visit, entries=entries(loaded, load_flows())).run()
     return seen
 
 
-def main(sample: int | None = None) -> int:
+def score(places: Sequence[tuple[int, str]], told: bool = True) -> Score:
+    """What becomes of the mutants at these (place, flow), in two processes."""
+    found = Score()
+    with ProcessPoolExecutor(PROCESSES) as pool:
+        for (_, name), (what, verdict, _why) in zip(
+            places, pool.map(judge, *zip(*places, strict=True), chunksize=4), strict=True
+        ):
+            found.counts[verdict] += 1
+            if verdict == "survived":
+                found.alive.append(f"{name}: {what}")
+            if told and verdict in ("survived", "harmless"):
+                print(f"{verdict}: {name}: {what}", flush=True)
+    return found
+
+
+def sampled(name: str, size: int, seed: int = 1) -> list[tuple[int, str]]:
+    """So many mutants of a flow by chance, or all when there are no more."""
+    every = range(len(mutants(name)))
+    return [(at, name) for at in (every if size >= len(every) else random.Random(seed).sample(every, size))]
+
+
+def main(asked: str = "triage") -> int:
     """Print every survivor as it is found, and the score; 1 below 95 %."""
-    places = range(len(mutants()))
-    every = places if sample is None else random.Random(1).sample(places, sample)
-    counts: Counter[str] = Counter()
-    with ProcessPoolExecutor(2) as pool:
-        for what, verdict, _ in pool.map(judge, every, chunksize=4):
-            counts[verdict] += 1
-            if verdict in ("survived", "harmless"):
-                print(f"{verdict}: {what}", flush=True)
-    caught = counts["refused"] + counts["caught"]
-    changed = caught + counts["survived"]
-    print(f"{len(every)} mutants: {dict(counts)}; {caught / changed:.1%} of those that change behaviour are caught")
-    return int(caught < 0.95 * changed)
+    name, size = ("triage", int(asked)) if asked.isdecimal() else (asked, 10_000)
+    found = score(sampled(name, size))
+    print(f"{name}.json: {found}")
+    return int(found.caught < 0.95 * found.changed)
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else None))
+    sys.exit(main(*sys.argv[1:2]))
