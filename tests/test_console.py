@@ -93,6 +93,14 @@ def path_of(rule: str, place: Place) -> str:
     ).replace("<campaign>", "nothing").replace("<draft>", "nothing")  # fmt: skip
 
 
+def test_the_table_of_routes_is_all_that_the_console_answers(place: Place) -> None:
+    """A door that is not in the table has no role."""
+    rules = {
+        (rule.rule, method) for rule in place.app.url_map.iter_rules() for method in (rule.methods or set()) - {"HEAD"}
+    }
+    assert rules == {(route.rule, route.method) for route in ROUTES}
+
+
 def test_every_route_opens_for_its_role_and_for_no_lower_one(place: Place) -> None:
     """The whole table against every role, and against nobody."""
     place.says("hi")

@@ -160,6 +160,23 @@ def test_a_forged_job_or_callback_is_refused(store: Store, redis_client: Redis, 
     assert AllowedJob.fetch(job.id, redis_client, serializer=JSONSerializer).success_callback is None
 
 
+def test_of_an_exception_neither_rq_nor_a_log_keeps_the_words(
+    store: Store, redis_client: Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    """RQ logs the whole traceback of a failed job, and can store it; only kind and place are in it."""
+
+    class Odd(Line):
+        def text(self, to: str, body: str, effect_id: str) -> str:
+            raise RuntimeError(f"zebrafinch {to}")
+
+    plan(store)
+    executor.install(Executor(store, office(store, Odd())[0], lambda: 100.0))
+    Relay(store, redis_client, lambda: 100.0).sweep()
+    make_worker(redis_client).work(burst=True, logging_level="WARNING")
+    assert "JobFailedError: RuntimeError at test_worker.py:" in caplog.text
+    assert not [one for one in ("zebrafinch", "7135550142") if one in caplog.text]
+
+
 def test_a_worker_killed_in_the_middle_has_its_effect_done_again_and_flagged(store: Store) -> None:
     """A real process begins the effect and dies by SIGKILL; the next one gets it as *redo*."""
     plan(store)

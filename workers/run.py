@@ -21,7 +21,7 @@ from rq.serializers import JSONSerializer
 
 from bot.catalog import load_flows
 from bot.flow.load import FlowError
-from bot.logs import set_up_logs
+from bot.logs import places, set_up_logs
 from bot.proved import RefusedError, require_proof
 from bot.relay import JOB, QUEUE, Relay
 from bot.settings import Settings, SettingsError
@@ -34,6 +34,10 @@ SWEEP_SECONDS = 0.1
 AGAIN_SECONDS = 0.5
 
 
+class JobFailedError(RuntimeError):
+    """A job of ours broke; what was due is due again when its lease ends."""
+
+
 class AllowedJob(Job):
     """Runs the one function that this queue is for. JSON is no boundary: a forged job may name ``os.system``."""
 
@@ -43,9 +47,13 @@ class AllowedJob(Job):
             raise PermissionError("This queue runs one function, and this job names another.")
 
     def perform(self) -> Any:
-        """Refuse before anything of the job is imported."""
+        """Refuse before anything of the job is imported. RQ keeps and logs the text of an exception, which may hold a
+        number or a patient's words: it gets the kind and the place."""
         self._refuse_others()
-        return super().perform()
+        try:
+            return super().perform()
+        except Exception as error:
+            raise JobFailedError(f"{type(error).__name__} at {places(error)}") from None
 
     @property
     def success_callback(self) -> None:

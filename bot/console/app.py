@@ -10,7 +10,6 @@ import gzip
 import io
 import logging
 import secrets
-import traceback
 from collections.abc import Callable
 from dataclasses import replace
 from typing import IO, Any
@@ -23,6 +22,7 @@ from bot.console import assets, kept, terms
 from bot.console.desk import Desk, Visit
 from bot.console.languages import sentence
 from bot.console.routes import ROUTES, Route
+from bot.logs import places
 from bot.store.client import AWAY
 
 log = logging.getLogger("bot.console")
@@ -84,7 +84,7 @@ def _guarded(route: Route, desk: Desk) -> Callable[..., Response]:
         except HTTPException:
             raise
         except Exception as error:
-            log.error("failed %s: %s at %s", route.rule, type(error).__name__, _places(error))
+            log.error("failed %s: %s at %s", route.rule, type(error).__name__, places(error))
             return kept.trouble(visit)
 
     return view
@@ -145,12 +145,6 @@ def _http_error(desk: Desk, error: HTTPException) -> Response:
     if allowed:
         response.headers["Allow"] = ", ".join(sorted(allowed))
     return response
-
-
-def _places(error: BaseException) -> str:
-    """Where it broke; never the exception's text, which may hold words of a patient."""
-    frames = traceback.extract_tb(error.__traceback__)[-4:]
-    return " < ".join(f"{frame.filename.rpartition('/')[2]}:{frame.lineno}" for frame in reversed(frames))
 
 
 def _smaller(response: Response) -> Response:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -13,6 +12,7 @@ from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
 from bot.booking import Booking
+from bot.logs import places
 from bot.settings import Settings
 from bot.turn import Door
 from bot.web import booking, health, links, sms, status, voice
@@ -115,7 +115,7 @@ def _guarded(route: Route, desk: Desk) -> Callable[..., Response]:
             raise
         except Exception as error:
             # Whatever broke, the person at the other end needs 911 and the clinic's number, not an error.
-            log.error("failed %s: %s at %s", route.rule, type(error).__name__, _places(error))
+            log.error("failed %s: %s at %s", route.rule, type(error).__name__, places(error))
             return _apology(route, desk)
 
     return view
@@ -125,12 +125,6 @@ def _apology(route: Route, desk: Desk) -> Response:
     if route.door:
         return twiml_response(desk.answers.apology(route.door))
     return links.down(desk, request) if route.caller == "patient" else Response(status=503)
-
-
-def _places(error: BaseException) -> str:
-    """Where it broke. The text of an exception is left out: it may hold a number or a patient's words."""
-    frames = traceback.extract_tb(error.__traceback__)[-4:]
-    return " < ".join(f"{frame.filename.rpartition('/')[2]}:{frame.lineno}" for frame in reversed(frames))
 
 
 def _plain(error: HTTPException) -> Response:
