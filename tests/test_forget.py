@@ -8,12 +8,15 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from contextlib import suppress
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 from urllib.parse import urlencode
-from urllib.request import HTTPCookieProcessor, Request, build_opener
+from urllib.request import HTTPCookieProcessor, Request, build_opener, urlopen
 
 import pyotp
 import pytest
@@ -179,8 +182,16 @@ def called(whole: Whole) -> None:
     whole.post("input", call=call, kind="hang_up")
 
 
-def looked_at(whole: Whole, patient: str) -> None:
-    """A member of staff joins by the printed link and opens the patient's page, which shows what was written."""
+def voicemail(whole: Whole) -> None:
+    """A caller asks for a person when nobody is there, says the canary, and leaves a message."""
+    call = whole.post("call", phone="p1")["id"]
+    for kind, value in (("press", "1"), ("say", f"{CANARY} person"), ("press", "0"), ("press", "1"), ("record", "")):
+        whole.post("input", call=call, kind=kind, value=value)
+
+
+def written_by_staff(whole: Whole, patient: str) -> None:
+    """A member of staff joins by the printed link, opens the patient's page, which shows what was written, takes the
+    patient over and answers with the canary."""
     link = whole.until(lambda: re.search(r"(http://\S+)/join/(\S+)", whole.log()), "the first link")
     staff = build_opener(HTTPCookieProcessor(CookieJar(policy=DefaultCookiePolicy(secure_protocols=("https", "http")))))
     page = staff.open(link.group(0), timeout=10).read().decode()
@@ -189,7 +200,45 @@ def looked_at(whole: Whole, patient: str) -> None:
     code = pyotp.TOTP(secret[1]).at(int(time.time()))
     form = {"name": "Ana", "password": "four quiet words here", "again": "four quiet words here", "code": code}
     staff.open(Request(link.group(0), urlencode(form).encode(), {"Sec-Fetch-Site": "same-origin"}), timeout=10)
-    assert CANARY in staff.open(f"{link.group(1)}/patients/{patient}", timeout=10).read().decode()
+    address = f"{link.group(1)}/patients/{patient}"
+    shown = staff.open(address, timeout=10).read().decode()
+    assert CANARY in shown
+    csrf = re.search(r'name="csrf" value="([^"]+)"', shown)
+    assert csrf
+    for action, more in (
+        ("claim", {}),
+        ("reply", {"reply": f"about the {CANARY}"}),
+        ("note", {"note": CANARY}),
+        ("release", {}),
+    ):
+        data = urlencode({"csrf": csrf[1], "once": f"once-{action}", **more}).encode()
+        staff.open(Request(f"{address}/{action}", data, {"Sec-Fetch-Site": "same-origin"}), timeout=10)
+    whole.until(lambda: any("about the" in one["text"] for one in whole.texts()), "the reply of staff")
+
+
+def outreach(whole: Whole, number: str) -> str:
+    """A file with a number of somebody else, sent by command; what the command printed."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "patients.csv"
+        file.write_text(f"phone,consent,consent_source,name\n{number},yes,form,{CANARY}\n")
+        run = [sys.executable, "-m", "bot", "outreach", "send", str(file), "--confirm", "1", "--by", "ana"]
+        run += ["--result", str(Path(folder) / "result.csv")]
+        environment = {**whole.environment, "SANDBOX": "1"}
+        done = subprocess.run(run, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    whole.until(lambda: whole.texts("p2"), "the campaign's text")
+    return done.stdout + done.stderr
+
+
+def forged_and_broken(whole: Whole) -> None:
+    """What a stranger sends to every door, the canary in address, headers and body: none of it is logged."""
+    web = f"http://127.0.0.1:{whole.environment['WEB_PORT']}"
+    body = urlencode({"From": FIRST_PHONES[0], "Body": CANARY, "MessageSid": CANARY}).encode()
+    for path in ("/sms", "/voice", "/status", f"/go/{CANARY}", f"/{CANARY}?q={CANARY}", "/booking/calendly"):
+        for data in (body, None):
+            given = {"User-Agent": CANARY, "X-Twilio-Signature": CANARY, "Referer": f"http://{CANARY}/"}
+            with suppress(HTTPError):
+                urlopen(Request(web + path, data, given), timeout=10).close()
 
 
 def kept_on_disk(whole: Whole) -> None:
@@ -210,10 +259,11 @@ def kept_on_disk(whole: Whole) -> None:
 
 
 @pytest.mark.faults
+@pytest.mark.timeout(240)
 def test_a_canary_is_nowhere_in_clear_and_after_forget_nowhere_at_all() -> None:
-    """Real processes: a conversation, a call, a follow-up, a page of staff, an outage; then the command, with the number on
-    standard input."""
-    with Whole() as whole:
+    """Real processes: a conversation, calls, a recorded message, a follow-up, staff who read and write, forged requests, a
+    campaign, an outage; then the command, with the number on standard input."""
+    with Whole(VOICEMAIL="true", CLINIC_HOURS="Mo-Su 03:00-03:01") as whole:
         number = FIRST_PHONES[0]
         for said in (*TO_CONSENT[:-1], f"{CANARY} yes", "yes", CANARY):
             whole.say(said)
@@ -225,12 +275,18 @@ def test_a_canary_is_nowhere_in_clear_and_after_forget_nowhere_at_all() -> None:
         whole.post("later", seconds=86_400)
         whole.until(lambda: any("still need" in one["text"] for one in whole.texts()), "the follow-up that was due")
         called(whole)
-        looked_at(whole, patient)
+        voicemail(whole)
+        written_by_staff(whole, patient)
+        forged_and_broken(whole)
+        other = FIRST_PHONES[1].lstrip("+")
+        assert other not in outreach(whole, FIRST_PHONES[1])
         kept_on_disk(whole)
         assert store.effect("0-retention"), "the worker planted it"
         digits = number.lstrip("+").encode()
-        clear = [name for name, raw in places(whole, client).items() if CANARY.encode() in raw or digits in raw]
+        secrets = (CANARY.encode(), digits, other.encode())
+        clear = [name for name, raw in places(whole, client).items() if any(one in raw for one in secrets)]
         assert not clear, "sealed everywhere"
+        assert "refused /sms" in whole.log(), "what is searched has what is looked for"
         mine = [v for v in walk_store(client, cipher) if patient in v.key and v.plain]
         assert any(CANARY.encode() in (v.plain or b"") for v in mine)
         sealed = [v.raw[v.start :] for v in mine]
