@@ -13,7 +13,7 @@ from itertools import pairwise
 
 from bot.flow import model
 from bot.flow.load import Loaded
-from bot.proof.graph import edges
+from bot.proof.graph import Edge, edges
 
 LEFT = frozenset({"expired", "opted_out"})  # results of walks that nobody finished
 STARTS = ("@sms", "@voice")
@@ -129,12 +129,11 @@ class Figures:
     def traffic(self, loaded: Loaded, version: str | None = None) -> Counter[Pair]:
         """How many walks went along each arrow of the flow's picture. A step passes states that do not wait; it went the
         one way that the arrows leave. What leads out of every state is no arrow and is under ``(*, target)``."""
-        ways = _ways(loaded)
+        ways = _Ways(loaded)
         found: Counter[Pair] = Counter()
         for one in self.steps:
             if one.flow == loaded.flow.id and version in (None, one.version) and one.source != one.target:
-                way = ways(one.source, one.target)
-                for pair in way or [("*", one.target)]:
+                for pair in ways.of(one) or [("*", one.target)]:
                     found[pair] += one.many
         return found
 
@@ -154,32 +153,46 @@ def _add(asked: Counter[str], one: Step, ends: Mapping[str, str | None]) -> None
     asked["person"] += one.many if end == "staff" and one.kind != "silence" else 0
 
 
-class _ways:  # noqa: N801  # a function that remembers
+class _Ways:
     """The arrows from a state where a walk waited to the next one, through states that do not wait."""
 
     def __init__(self, loaded: Loaded) -> None:
-        self._next: dict[str, list[str]] = {}
+        self._states, self._known = loaded.flow.states, dict[tuple[str, str, bool, str], list[Pair]]()
+        self._next: dict[str, list[Edge]] = {}
         for edge in edges(loaded):
-            self._next.setdefault(edge.source, []).append(edge.target)
-        self._waits = {
-            name for name, state in loaded.flow.states.items() if isinstance(state, model.Question | model.Final)
-        }
-        self._known: dict[Pair, list[Pair]] = {}
+            self._next.setdefault(edge.source, []).append(edge)
 
-    def __call__(self, source: str, target: str) -> list[Pair]:
-        if (source, target) not in self._known:
-            self._known[source, target] = self._find(source, target)
-        return self._known[source, target]
+    def of(self, one: Step) -> list[Pair]:
+        """The shortest way that the kind of reply and the channel leave open; none for what leads out of every state."""
+        key = (one.source, one.target, one.kind in ("unclear", "silence"), one.door)
+        if key not in self._known:
+            self._known[key] = self._find(*key)
+        return self._known[key]
 
-    def _find(self, source: str, target: str) -> list[Pair]:
+    def _find(self, source: str, target: str, unread: bool, door: str) -> list[Pair]:
         queue, seen = deque([[source]]), {source}
         while queue:
             way = queue.popleft()
-            for after in self._next.get(way[-1], ()):
-                if after == target:
-                    whole = [*way, after]
-                    return list(pairwise(whole))
-                if after not in seen and after not in self._waits:
-                    seen.add(after)
-                    queue.append([*way, after])
+            for edge in self._next.get(way[-1], ()):
+                if (edge.net and not unread) or not self._open(edge, door):
+                    continue
+                if edge.target == target:
+                    return list(pairwise([*way, target]))
+                state = self._states[edge.target]
+                if edge.target not in seen and not isinstance(state, model.Question | model.Final):
+                    seen.add(edge.target)
+                    queue.append([*way, edge.target])
         return []
+
+    def _open(self, edge: Edge, door: str) -> bool:
+        """Whether a message goes on along this arrow on this channel."""
+        state = self._states.get(edge.source)
+        if not isinstance(state, model.Message):
+            return True
+        for arrow in state.transitions:
+            taken = True if arrow.guard is None else arrow.guard.decide({"channel": door})
+            if arrow.target == edge.target:
+                return taken is not False
+            if taken:
+                return False
+        return True

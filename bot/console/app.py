@@ -19,7 +19,7 @@ from flask import Flask, Request, Response, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from bot.console import assets, kept, terms
-from bot.console.desk import Desk, Visit
+from bot.console.desk import Desk, Visit, policy
 from bot.console.languages import sentence
 from bot.console.routes import ROUTES, Route
 from bot.logs import places
@@ -34,10 +34,7 @@ SAYS = {
     413: sentence("That is too large. A file may have 4 MB, a form 64 kB."),
 }
 NOT_UNDERSTOOD = sentence("The request could not be understood.")
-CSP = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-)
+CSP = policy()
 
 
 class InMemory(Request):

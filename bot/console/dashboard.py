@@ -23,6 +23,8 @@ def page(visit: Visit) -> Response:
     shifts = [in_words(visit, one) for one in of_the_mix(visit.desk.store, visit.desk.now(), visit.desk.zone.key)]
     tables = []
     for name in TABLES:
+        if name == "traffic":
+            continue  # on the flow's own page
         listing = listing_of(board, name)
         query = {"weeks": str(board.span), "flow": board.flow}
         address = visit.address(f"/dashboard/{name}", query)

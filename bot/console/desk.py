@@ -29,6 +29,14 @@ Audit = Callable[[str, str, str, str], None]
 Form = Literal["html", "csv", "json"]
 
 
+def policy(style: str = "'self'") -> str:
+    """What a page of ours may load: our own files only. *style*: another place of styles, such as the hash of one sheet."""
+    return (
+        f"default-src 'none'; script-src 'self'; style-src {style}; img-src 'self' data:; connect-src 'self'; "
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    )
+
+
 @dataclass(frozen=True)
 class Desk:
     """One deployment's console. *now* is the product's clock (virtual in the sandbox), *wall* the real one. *audit*

@@ -6,6 +6,7 @@ out from, because whoever reads a report must not find a single person in it.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
@@ -23,6 +24,7 @@ from bot.console.lists import Column, Listing, Part, Row
 from bot.counts import weeks_until
 from bot.figures import Asked, Figures
 from bot.flow.load import Loaded
+from bot.proof.graph import label_of
 from bot.store.counted import Counted
 from bot.store.published import Published
 from bot.unread import Unread
@@ -43,6 +45,8 @@ STATES = {
     "failed": sentence("failed"),
     "refused": sentence("refused by the carrier"),
 }
+ANYWHERE = sentence("any question")
+HANDOVER = sentence("another flow")
 NO_WORDS = sentence(
     "Nothing yet. Every night, words that at least five patients wrote to a question and that the bot did not understand "
     "are gathered here: candidates for flows/words."
@@ -163,6 +167,19 @@ class Board:
             "unread": self.share(one.unclear, one.replies), "hrefs": {"reached": lost, "unclear": unread},
         }  # fmt: skip
 
+    def traffic(self) -> list[Row]:
+        """A row an arrow of the flow's picture, the busiest first; ``any question``: what leads out of all of them."""
+        found = self.figures.traffic(self.loaded)
+        out: Counter[str] = Counter()
+        for (source, _), many in found.items():
+            out[source] += many
+        names = {"*": self.visit.say(ANYWHERE), "@handover": self.visit.say(HANDOVER)}
+        return [
+            {"source": names.get(source, label_of(source)), "target": label_of(target), "walks": self.shown(many),
+             "share": self.share(many, out[source])}
+            for (source, target), many in found.most_common()
+        ]  # fmt: skip
+
     def cost(self) -> list[Row]:
         """A row a day, the newest first."""
         rows: list[Row] = []
@@ -234,6 +251,16 @@ TABLES: Mapping[str, tuple[str, Rows, tuple[Column, ...]]] = {
             Column("replies", sentence("Replies"), "number"),
             Column("unclear", sentence("Not understood"), "number"),
             Column("unread", sentence("Share"), "number"),
+        ),
+    ),
+    "traffic": (
+        sentence("Traffic in the flow"),
+        Board.traffic,
+        (
+            Column("source", sentence("From")),
+            Column("target", sentence("To")),
+            Column("walks", sentence("Times"), "number"),
+            Column("share", sentence("Share"), "number"),
         ),
     ),
     "unread": (

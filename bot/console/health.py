@@ -15,6 +15,7 @@ from bot.console.languages import sentence
 from bot.doctor import faults
 from bot.sending import TASK_OF, Stop, failures_in_a_row, pause, resume, spent_today, stops_in_force
 from bot.store.client import connect
+from bot.store.counted import Counted
 from bot.tasks import TASKS
 from bot.told import Told
 from bot.vitals import memory_used, vitals, workers_alive
@@ -73,6 +74,8 @@ def _page(visit: Visit, status: int = 200, error: str = "") -> Response:
         stops=[_told(visit, stop) for stop in stops],
         seen=_mark(stops),
         work=[*_work(visit)],
+        webhooks=[*_webhooks(visit)],
+        silence=_silence(visit),
         carrier=[*_carrier(visit)],
     )
 
@@ -114,6 +117,38 @@ def _work(visit: Visit) -> Iterator[tuple[str, str]]:
     yield say("Given up after many tries"), str(now.dead) if now.dead else say("nothing")
     yield say("Tasks that wait for a person"), str(now.tasks)
     yield say("The store"), say("answers; {mb} MB of data", mb=f"{memory_used(desk.store) / 1e6:,.1f}")
+
+
+LAST = (
+    ("sms", sentence("A text of a patient last came")),
+    ("voice", sentence("A call last asked what to say")),
+    ("text report", sentence("The carrier last reported on a text")),
+    ("call report", sentence("The carrier last reported on a call")),
+)
+LONG = 24 * 3600.0
+
+
+def _webhooks(visit: Visit) -> Iterator[tuple[str, str]]:
+    """When what the carrier tells us last came."""
+    heard, now = Counted(visit.desk.store).heard(), visit.desk.now()
+    for name, says in LAST:
+        at = heard.get(name)
+        yield (
+            visit.say(says),
+            visit.say("never") if at is None else visit.say("{age} ago", age=Clock(visit).ago(now - at)),
+        )
+
+
+def _silence(visit: Visit) -> str:
+    """What to do when nothing of patients came for long; "" while it did."""
+    heard, now = Counted(visit.desk.store).heard(), visit.desk.now()
+    last = max((heard.get(name, 0.0) for name in ("sms", "voice")), default=0.0)
+    if now - last < LONG:
+        return ""
+    return visit.say(
+        "Nothing came from a patient for a day or more. On a quiet weekend that may be right; else text the clinic's number "
+        "yourself, and when no answer comes, python -m bot doctor says whether the carrier calls this program's address."
+    )
 
 
 def _workers(visit: Visit) -> str:

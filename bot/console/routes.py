@@ -23,6 +23,7 @@ from bot.console import (
     queue,
     setup,
     signin,
+    simulator,
     staff,
 )
 from bot.console.desk import Form
@@ -112,6 +113,10 @@ ROUTES = (
     Route("/flows", "GET", "viewer", flows.page, nav=sentence("Flows")),
     Route("/flows/<name>", "GET", "viewer", flows.one),
     Route("/flows/<name>/picture.svg", "GET", "viewer", flows.picture),
+    Route("/flows/<name>/booklet", "GET", "viewer", flows.booklet),
+    Route("/flows/<name>/changes", "GET", "viewer", flows.changes),
+    Route("/flows/<name>/try", "GET", "viewer", simulator.page),
+    Route("/flows/<name>/try", "POST", "viewer", simulator.typed),
     Route("/settings", "GET", "administrator", setup.page, nav=sentence("Settings")),
     # -- staff --
     Route("/staff", "GET", "administrator", staff.page, nav=sentence("Staff")),

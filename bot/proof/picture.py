@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from html import escape
 
 from bot.flow.load import Loaded
@@ -22,13 +22,20 @@ KINDS = {
     "emergency": "outcome: emergency", "urgent": "outcome: urgent, today", "pmr": "outcome: doctor (PM&R)",
     "both": "outcome: doctor, then therapist", "pt": "outcome: physical therapist",
 }  # fmt: skip
+HALO = 'stroke="#ffffff" stroke-width="3" paint-order="stroke"'
 Traffic = Mapping[tuple[str, str], int]
 Point = tuple[float, float]
 Area = tuple[float, float, float, float]
 
 
-def draw(loaded: Loaded, traffic: Traffic | None = None) -> str:
-    """The SVG. *traffic*: how many walks went from one state to another (``@sms``, ``@voice``: where walks begin)."""
+def draw(
+    loaded: Loaded,
+    traffic: Traffic | None = None,
+    lost: Mapping[str, tuple[float, str]] | None = None,
+    shown: Callable[[int], str] = "{:,}".format,
+) -> str:
+    """The SVG. *traffic*: how many walks went from one state to another (``@sms``, ``@voice``: where walks begin). *lost*:
+    state -> the share (0 to 1) of walks that stopped there, and that in words. *shown*: how a count is written."""
     every = edges(loaded)
     drawn = {one.source for one in every} | {one.target for one in every}
     names = [
@@ -41,7 +48,7 @@ def draw(loaded: Loaded, traffic: Traffic | None = None) -> str:
     height = max(TOP + (max(placed.row.values(), default=0) + 1) * ROW, TOP + side[1]) + MARGIN
     title = f"{loaded.flow.title} - {loaded.flow.id} {loaded.flow.version}, content {loaded.hash}"
     taken: list[Area] = []  # by labels
-    body = [_edge(one, placed, traffic, taken) for one in every if not _answered(one, every, placed)]
+    body = [_edge(one, placed, traffic, taken, shown) for one in every if not _answered(one, every, placed)]
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" '
         f'height="{height:.0f}" role="img" aria-labelledby="flow-title flow-desc" {FONT} font-size="12">',
@@ -53,6 +60,7 @@ def draw(loaded: Loaded, traffic: Traffic | None = None) -> str:
         *side[0],
         *(path for path, _ in body),
         *(_box(loaded, name, *_at(placed, name)) for name in names),
+        *(_stopped(name, placed, *lost[name]) for name in names if lost and name in lost),
         *(label for _, label in body),
         "</svg>",
     ]
@@ -69,7 +77,9 @@ def _at(placed: Placed, name: str) -> tuple[float, float]:
     return PANEL + MARGIN + BOX / 2 + placed.x[name], TOP + HIGH / 2 + placed.row[name] * ROW
 
 
-def _edge(edge: Edge, placed: Placed, traffic: Traffic | None, taken: list[Area]) -> tuple[str, str]:
+def _edge(
+    edge: Edge, placed: Placed, traffic: Traffic | None, taken: list[Area], shown: Callable[[int], str]
+) -> tuple[str, str]:
     x1, y1 = _at(placed, edge.source)
     x2, y2 = _at(placed, edge.target)
     sign = 1 if y2 > y1 else -1
@@ -85,14 +95,15 @@ def _edge(edge: Edge, placed: Placed, traffic: Traffic | None, taken: list[Area]
         half = (ay + by) / 2
         path += f" C{ax:.0f} {half:.0f} {bx:.0f} {half:.0f} {bx:.0f} {by:.0f}"
     count = None if traffic is None else traffic.get((edge.source, edge.target), 0)
-    thick = 1.2 if not count else min(6.0, 1.2 + count**0.5 / 4)
+    most = max(traffic.values(), default=0) if traffic else 0
+    thick = 1.2 if not count else 1.2 + 5 * (count / most) ** 0.5
     both = (edge.target, edge.source) in placed.back
     dash = ' stroke-dasharray="4 3"' if edge.net else ""
     ends = ' marker-start="url(#head)"' if both else ""
     colour = "#9ca3af" if edge.net or count == 0 else "#374151"
     line = f'<path d="{path}" fill="none" stroke="{colour}" stroke-width="{thick:.1f}"{dash} marker-end="url(#head)"{ends}/>'
     told = "" if edge.net else edge.label  # the dashes say it
-    words = told if count is None else f"{told} {count:,}".strip()
+    words = told if count is None else f"{told} {shown(count)}".strip()
     return line, _label(words, points[0], points[1], taken) if words else ""
 
 
@@ -110,7 +121,7 @@ def _label(words: str, start: Point, end: Point, taken: list[Area]) -> str:
             break
     taken.append(area)
     x, y = area[0] + wide / 2, area[1] + 9
-    halo = 'font-size="10" text-anchor="middle" stroke="#ffffff" stroke-width="3" paint-order="stroke" fill="#111827"'
+    halo = f'font-size="10" text-anchor="middle" {HALO} fill="#111827"'
     return "".join(
         f'<text x="{x:.0f}" y="{y + at * 11:.0f}" {halo}>{escape(one)}</text>' for at, one in enumerate(parts)
     )
@@ -140,6 +151,15 @@ def _box(loaded: Loaded, name: str, x: float, y: float, words: str | None = None
         f'fill="{fill}" stroke="{border}" stroke-width="{deep}"/>'
         f'<text x="{x:.0f}" y="{y + 4:.0f}" text-anchor="middle">{escape(words or label_of(name))}</text></g>'
     )
+
+
+def _stopped(name: str, placed: Placed, share: float, words: str) -> str:
+    """How many walks went no further: words under the box, and a bar along it that is as long as the share."""
+    x, y = _at(placed, name)
+    left, under = x - BOX / 2, y + HIGH / 2
+    bar = f'<rect x="{left:.0f}" y="{under - 4:.0f}" width="{BOX * min(1.0, share):.1f}" height="4" fill="#b91c1c"/>'
+    words = f'<text x="{left:.0f}" y="{under + 11:.0f}" font-size="10" fill="#991b1b" {HALO}>{escape(words)}</text>'
+    return bar + words
 
 
 def _panel(loaded: Loaded) -> tuple[list[str], float]:
