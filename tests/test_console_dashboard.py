@@ -117,6 +117,27 @@ def test_a_figure_leads_to_those_whom_it_counts(place: Place, nurse: FlaskClient
     assert "Only conversations that:" in page
 
 
+def test_figures_of_a_question_lead_to_those_who_were_asked_left_or_were_not_understood(
+    place: Place, nurse: FlaskClient
+) -> None:
+    """Found in the logs; what was counted there is who is listed."""
+    dash_stage.unread(place)
+    for text in ("hi", "yes", "no", "STOP"):
+        place.says(text)
+    asked = {row["state"]: row for row in nurse.get("/dashboard/questions.json?weeks=4").get_json()["questions"]}
+    page = nurse.get("/dashboard/questions?weeks=4").text
+
+    def listed(query: str) -> set[str]:
+        return {row["id"] for row in nurse.get(f"/patients.json?{query}").get_json()["conversations"]}
+
+    assert len(listed("asked=screen_a&flow=triage")) == asked["screen a"]["reached"] == 37
+    assert len(listed("unread=screen_a")) == asked["screen a"]["unclear"] > 20
+    assert listed("left=screen_b&result=opted_out") == {place.patient}
+    assert asked["screen b"]["stopped"] == 1
+    assert listed("left=screen_a&result=opted_out") == set()
+    assert "left=screen_b&amp;result=opted_out" in page or "result=opted_out&amp;left=screen_b" in page
+
+
 def test_a_long_list_of_few_goes_on_page_by_page(
     place: Place, nurse: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -159,12 +159,19 @@ class Board:
 
     def _asked(self, one: Asked) -> Row:
         unread = "/dashboard/unread?" + urlencode({"flow": one.flow, "state": one.state})
-        lost = self.conversations(flow=one.flow, state=one.state)
+        hrefs = {
+            "reached": self.conversations(flow=one.flow, asked=one.state),
+            "silent": self.conversations(flow=one.flow, left=one.state, result="expired"),
+            "stopped": self.conversations(flow=one.flow, left=one.state, result="opted_out"),
+            "replies": self.conversations(flow=one.flow, asked=one.state),
+            "unclear": self.conversations(flow=one.flow, unread=one.state),
+            "unread": unread,
+        }
         return {
             "state": terms.plain(one.state), "reached": self.shown(one.reached), "silent": self.shown(one.silent),
             "stopped": self.shown(one.stopped), "lost": self.share(one.lost, one.reached),
             "replies": self.shown(one.replies), "unclear": self.shown(one.unclear),
-            "unread": self.share(one.unclear, one.replies), "hrefs": {"reached": lost, "unclear": unread},
+            "unread": self.share(one.unclear, one.replies), "hrefs": hrefs,
         }  # fmt: skip
 
     def traffic(self) -> list[Row]:

@@ -4,9 +4,11 @@ dashboard leads here, to those it counted, as far as they are still kept as they
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time
+from itertools import pairwise
+from typing import Any
 
 from flask import Response
 
@@ -15,6 +17,7 @@ from bot.console import lists, terms
 from bot.console.desk import Clock, Visit
 from bot.console.languages import sentence
 from bot.console.lists import Column, Listing, Part, Row
+from bot.console.story import read_log
 from bot.record import Record, from_bytes
 
 COLUMNS = (
@@ -36,11 +39,13 @@ STAGES: Mapping[str, tuple[str, str]] = {
 FINISHED = sentence("came to an end")
 AT_ONCE = 150
 LOOKED_AT = 3_000  # conversations that one page looks through
+LOG_COSTS = 10  # of them, when its log has to be read
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which conversations. *since* and *until*: when the walk began, epoch seconds. *failed*: the carrier's code."""
+    """Which conversations. *since* and *until*: when the walk began, epoch seconds. *asked*, *left*, *unread*: a question that
+    was asked, after which nothing more was said, to which something was not understood. *failed*: the carrier's code."""
 
     since: float | None = None
     until: float | None = None
@@ -49,6 +54,9 @@ class Wanted:
     result: str = ""
     state: str = ""
     stage: str = ""
+    asked: str = ""
+    left: str = ""
+    unread: str = ""
     failed: int | None = None
 
     @staticmethod
@@ -64,6 +72,9 @@ class Wanted:
             result=given.get("result", "")[:60],
             state=given.get("state", "")[:60],
             stage=given.get("stage", "")[:60],
+            asked=given.get("asked", "")[:60],
+            left=given.get("left", "")[:60],
+            unread=given.get("unread", "")[:60],
             failed=int(code) if code.isdecimal() and code.isascii() and len(code) < 7 else None,
         )
 
@@ -74,7 +85,11 @@ class Wanted:
             return False
         if self.until is not None and record.started_at >= self.until:
             return False
-        if (self.flow or self.version) and (session is None or not self._on(session.flow, session.flow_hash)):
+        if (
+            not self.in_log
+            and (self.flow or self.version)
+            and (session is None or not self._on(session.flow, session.flow_hash))
+        ):
             return False
         if self.state and (session is None or session.state != self.state):
             return False
@@ -84,6 +99,28 @@ class Wanted:
         if self.stage == "finished":
             return bool(record.result or (session and session.ended and session.disposition in ("staff", "minor")))
         return self.stage not in STAGES or STAGES[self.stage][0] in record.facts
+
+    @property
+    def in_log(self) -> bool:
+        """The log has to be read to know."""
+        return bool(self.asked or self.left or self.unread)
+
+    def in_events(self, events: Iterable[Mapping[str, Any]]) -> bool:
+        """A patient's log in which all of that happened, in one flow."""
+        walk = [event for event in events if "session" in event and self.flow in ("", event["flow"][0])]
+        found = True
+        if self.asked:
+            found = any(event["state"] == self.asked for event in walk)
+        if self.unread:
+            found = found and any(
+                before["state"] == self.unread and event["reading"][0] == "unclear" and event["in"] == "said"
+                for before, event in pairwise(walk)
+                if before["session"] == event["session"]
+            )
+        if self.left:
+            states = [event["state"] for event in walk if event["session"] == walk[-1]["session"]]
+            found = found and self.left in [one for one in states if one != states[-1]][-1:]
+        return found
 
     def _on(self, flow: str, version: str) -> bool:
         return self.flow in ("", flow) and self.version in ("", version)
@@ -113,8 +150,13 @@ def _part(visit: Visit, wanted: Wanted, after: str, limit: int) -> Part:
         seen += len(found)
         for (patient, _), raw in zip(found, records, strict=True):
             record = from_bytes(raw) if raw else None
-            if record is not None and wanted.takes(record):
-                rows.append(row_of(visit, patient, record, names))
+            if record is None or not wanted.takes(record):
+                continue
+            if wanted.in_log:
+                seen += LOG_COSTS
+                if not wanted.in_events(read_log(visit, patient)):
+                    continue
+            rows.append(row_of(visit, patient, record, names))
     return Part(rows, rest)
 
 
@@ -135,6 +177,12 @@ def _told(visit: Visit, wanted: Wanted) -> list[str]:
         found.append(say("flow {flow} {version}", flow=wanted.flow, version=wanted.version[:8]).strip())
     if wanted.state:
         found.append(say("stand at {state}", state=terms.plain(wanted.state)))
+    if wanted.asked:
+        found.append(say("were asked {state}", state=terms.plain(wanted.asked)))
+    if wanted.left:
+        found.append(say("said nothing more after {state}", state=terms.plain(wanted.left)))
+    if wanted.unread:
+        found.append(say("were not understood at {state}", state=terms.plain(wanted.unread)))
     if wanted.result:
         found.append(say(terms.ENDS.get(wanted.result, wanted.result)))
     if wanted.stage == "finished":
