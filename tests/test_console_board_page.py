@@ -12,7 +12,7 @@ from bot.store.store import Store
 from tests import dash_stage
 from tests.sandbox_browser import BINARY, Browser
 from tests.test_console import Place
-from tests.test_console_page import checked
+from tests.test_console_page import SHOTS, checked
 
 pytestmark = [
     pytest.mark.browser,
@@ -66,6 +66,9 @@ def test_axe_finds_nothing_on_any_page_in_either_language(browser: Browser, lang
             browser.until("document.querySelector('.picture img').naturalWidth > 0")
         assert browser.run("document.documentElement.lang") == language
         checked(browser, name if language == "en" else f"{name}-es")
+        if SHOTS and language == "en" and name in ("dashboard", "simulator"):
+            browser.size(1000, 1500)
+            browser.screenshot(Path(SHOTS) / f"{name}-1000.png")
     assert browser.errors == []
 
 
