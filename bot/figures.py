@@ -6,7 +6,7 @@ Takes what bot/counts.py counted, week by week; judges nothing, names no patient
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -66,12 +66,25 @@ class Figures:
         """Every kind of step."""
         return [Step(week, *_six(parts), many) for week, parts, many in self._fields("e")]
 
-    def _fields(self, kind: str) -> Iterator[tuple[int, list[str], int]]:
+    def _fields(self, kind: str) -> list[tuple[int, list[str], int]]:
+        return self._parsed.get(kind, [])
+
+    @cached_property
+    def _parsed(self) -> dict[str, list[tuple[int, list[str], int]]]:
+        found: dict[str, list[tuple[int, list[str], int]]] = {}
         for week, fields in enumerate(self.counts):
             for field, many in fields.items():
-                first, *parts = field.split("|")
-                if first == kind:
-                    yield week, parts, many
+                kind, *parts = field.split("|")
+                found.setdefault(kind, []).append((week, parts, many))
+        return found
+
+    @cached_property
+    def _results(self) -> dict[tuple[str, int], list[tuple[str, str, int]]]:
+        """Flow and week -> (version, result, walks)."""
+        found: dict[tuple[str, int], list[tuple[str, str, int]]] = {}
+        for week, (flow, version, result), many in self._fields("o"):
+            found.setdefault((flow, week), []).append((version, result, many))
+        return found
 
     def funnel(self, flow: str) -> dict[str, int]:
         """``started``, ``finished``, ``linked``, ``link_opened``, ``booked``: walks that began in these weeks."""
@@ -86,9 +99,10 @@ class Figures:
     def results(self, flow: str, *, week: int | None = None, version: str | None = None) -> Counter[str]:
         """Result -> walks, of one week or version or all."""
         found: Counter[str] = Counter()
-        for at, (name, content, result), many in self._fields("o"):
-            if name == flow and week in (None, at) and version in (None, content):
-                found[result] += many
+        for at in range(len(self.weeks)) if week is None else (week,):
+            for content, result, many in self._results.get((flow, at), ()):
+                if version in (None, content):
+                    found[result] += many
         return +found
 
     def versions(self, flow: str) -> list[str]:
