@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from flask import Request, Response, make_response, redirect, render_template
 
 from bot.console import languages
+from bot.console.demo import present
 from bot.console.drafts import Drafts
 from bot.console.languages import LANGUAGES, MONTHS, Language
 from bot.console.people import People, Person
@@ -106,6 +107,11 @@ class Visit:
         """A sentence of the interface in the person's language, its {names} filled."""
         return languages.say(self.language, text, **values)
 
+    @property
+    def demo(self) -> frozenset[str]:
+        """The made-up patients that are here. Only the sandbox lets any in, but what is left of them shows anywhere."""
+        return present(self.desk.store)
+
     def told(self, one: Told) -> str:
         """A sentence of another room in the person's language; words that fill it, too."""
         return self.say(one.says, **{name: self.say(v) if isinstance(v, str) else v for name, v in one.fills})
@@ -130,6 +136,7 @@ class Visit:
             "languages": LANGUAGES,
             "now": self.desk.now(),
             "idle_seconds": IDLE_SECONDS,
+            "demo": self.demo if self.person else (),
             **values,
         }
         return make_response(render_template(template, **given), status)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -16,6 +16,7 @@ from flask import Response, stream_with_context
 from werkzeug.datastructures import MultiDict
 
 from bot.console.desk import Visit
+from bot.console.languages import sentence
 
 Row = Mapping[str, Any]
 SHOWN, AT_ONCE = 50, 500  # rows of a page; rows that a file is read by
@@ -58,6 +59,7 @@ class Listing:
 
 def show(visit: Visit, listing: Listing, template: str = "list.html", **values: Any) -> Response:
     """The list in the form that the address asks for."""
+    listing = _marked(visit, listing)
     after = visit.request.args.get("after", "")[:200]
     if visit.form == "csv":
         return _csv(visit, listing)
@@ -69,6 +71,20 @@ def show(visit: Visit, listing: Listing, template: str = "list.html", **values: 
     return visit.page(
         template, listing=listing, rows=part.rows, following=following, first=not after, files=files, **values
     )
+
+
+def _marked(visit: Visit, listing: Listing) -> Listing:
+    """While demo data is here each row of a made-up patient says so, in every form."""
+    made_up = visit.demo
+    if not made_up:
+        return listing
+
+    def part(after: str, limit: int) -> Part:
+        given = listing.part(after, limit)
+        says = visit.say("made up")
+        return Part([{**row, "demo": says if row.get("id") in made_up else ""} for row in given.rows], given.after)
+
+    return replace(listing, columns=(*listing.columns, Column("demo", sentence("Demo data"))), part=part)
 
 
 def _address(visit: Visit, *, after: str | None = None, form: str = "") -> str:

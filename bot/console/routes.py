@@ -14,6 +14,7 @@ from flask import Response
 from bot.console import (
     assets,
     dashboard,
+    first,
     flows,
     health,
     outreach,
@@ -117,6 +118,9 @@ ROUTES = (
     Route("/flows/<name>/changes", "GET", "viewer", flows.changes),
     Route("/flows/<name>/try", "GET", "viewer", simulator.page),
     Route("/flows/<name>/try", "POST", "viewer", simulator.typed),
+    Route("/start", "GET", "administrator", first.page),
+    Route("/start/demo", "POST", "administrator", first.load, "demo data loaded"),
+    Route("/start/demo/remove", "POST", "administrator", first.remove, "demo data removed"),
     Route("/settings", "GET", "administrator", setup.page, nav=sentence("Settings")),
     # -- staff --
     Route("/staff", "GET", "administrator", staff.page, nav=sentence("Staff")),

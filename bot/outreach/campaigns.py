@@ -18,7 +18,7 @@ from bot.conversation import Conversation
 from bot.outreach.csvout import lines, plan_lines
 from bot.outreach.judge import SAYS, refusal, with_consent
 from bot.outreach.pacing import Pace, times
-from bot.outreach.plan import Options, Plan, Row, Terms, make_plan
+from bot.outreach.plan import Example, Options, Plan, Row, Terms, make_plan
 from bot.outreach.roster import CHUNK, Did, Enrolment, Member, Roster, State
 from bot.outreach.sheet import read_sheet
 from bot.record import Record, from_bytes, to_bytes
@@ -66,6 +66,7 @@ class Progress:
     consent: str
     cost: int
     opens: float
+    examples: tuple[Example, ...]
 
 
 def parked_until(row: int, now: float) -> float:
@@ -158,6 +159,7 @@ class Campaigns:
             campaign, "done" if done else kept.state, body["flow"], body["by"], body["made"], ends,
             body["rows"], body["recipients"], counts, body["refused"], kept.log,
             body.get("consent", ""), body.get("cost", 0), opens,
+            tuple(Example(0, *one) for one in body.get("examples", ())),
         )  # fmt: skip
 
     def all(self) -> list[Progress]:
@@ -200,6 +202,7 @@ class Campaigns:
             "flow": plan.options.flow, "by": by, "made": self.now(), "ends": plan.ends, "rows": len(plan.rows),
             "recipients": len(plan.accepted), "refused": dict(plan.refused), "samples": plan.samples, "cost": plan.cost,
             "consent": plan.options.consent_source,
+            "examples": [[one.language, one.via, one.body, one.segments] for one in plan.examples],
         }  # fmt: skip
 
     def _shared(self, campaign: str, options: Options) -> dict[str, Any]:

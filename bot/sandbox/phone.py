@@ -6,6 +6,7 @@ number.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ POLICY = (
 )
 # 555-01xx is set aside for fiction: nobody can own these.
 FIRST_PHONES = ("+17135550123", "+18325550144", "+17875550155", "+12125550166")
+FICTION = re.compile(r"\+1\d{3}55501\d\d")
 TEXT_LIMIT = 1600
 LATER = (3600, 86400)
 ALERTS_SHOWN = 20
@@ -39,6 +41,7 @@ class Phones:
 
     def __init__(self) -> None:
         self._numbers = list(FIRST_PHONES)
+        self._made = 0
 
     def number(self, phone_id: str) -> str:
         """Answers 404 for an id nobody has."""
@@ -47,10 +50,17 @@ class Phones:
             abort(404)
         return self._numbers[index]
 
-    def add(self) -> str:
-        """One more phone, with a number that cannot exist."""
+    def add(self, wanted: str = "") -> str:
+        """One more phone, with a number that cannot exist: the *wanted* one when it is of those. Answers 400 for others."""
+        if wanted and not FICTION.fullmatch(wanted):
+            abort(400)
+        if wanted:
+            if wanted not in self._numbers:
+                self._numbers.append(wanted)
+            return f"p{self._numbers.index(wanted) + 1}"
         areas = ("713", "832", "281", "346")
-        extra = len(self._numbers) - len(FIRST_PHONES)
+        extra = self._made
+        self._made += 1
         self._numbers.append(f"+1{areas[extra // 20 % 4]}55501{70 + extra % 20}")
         return f"p{len(self._numbers)}"
 
@@ -134,7 +144,7 @@ def _writing(doors: Blueprint, sandbox: Sandbox, phones: Phones) -> None:
 
     @doors.post("/phone/api/phones")
     def another() -> Response:
-        return jsonify(id=phones.add())
+        return jsonify(id=phones.add(_text("number")))
 
     @doors.post("/phone/api/later")
     def later() -> Response:
