@@ -127,6 +127,19 @@ def test_what_is_uploaded_is_nowhere_in_clear(place: Place, ana: Person, monkeyp
             assert phone(1).encode() not in value
 
 
+def test_the_server_holds_a_whole_body_in_memory_and_refuses_a_larger_one() -> None:
+    """The largest upload and the largest report; waitress writes what is over its limits into a temporary file."""
+    from waitress.buffers import OverflowableBuffer
+
+    from bot.console.serve import IN_MEMORY, MOST_BODY
+
+    buffer = OverflowableBuffer(IN_MEMORY)
+    buffer.append(bytes(MOST_BODY))
+    buffer.append(bytes(MOST_BODY))
+    assert buffer.overflowed is False
+    assert MOST_BODY <= UPLOAD_LIMIT + 65_536
+
+
 @pytest.mark.parametrize(
     ("raw", "word"),
     [
@@ -196,6 +209,8 @@ def test_a_large_campaign_waits_for_another_manager_with_a_code(place: Place) ->
     assert post(client, f"{there}/approve", code=code_of(place, ana)).status_code == 422
     assert post(place.browser(nia), f"{there}/approve", code=code_of(place, nia)).status_code == 403
     other = place.browser(ben)
+    assert "A campaign waits for a second person" in other.get("/").text
+    assert "A campaign waits" not in place.browser(nia).get("/").text
     assert "Approve and begin" in other.get(there).text
     for _ in range(5):
         assert "not right" in post(other, f"{there}/approve", code="000000").text

@@ -209,3 +209,29 @@ def test_a_campaign_by_keyboard_alone(tmp_path: Path, opened: Any) -> None:
         comes(ana, "document.querySelector('#progress') && !document.querySelector('form[action$=cancel]')")
         assert "taken back" in ana.run("document.body.textContent")
         assert ana.errors == []
+
+
+def test_first_steps_demo_data_and_its_removal(tmp_path: Path, opened: Any) -> None:
+    """A new clinic looks around: the offer, made-up patients marked wherever they are, one press, and none is left."""
+    with Whole() as whole:
+        link = whole.until(lambda: re.search(r"(http://\S+/join/\S+)", whole.log()), "the first link").group(1)
+        site = link.partition("/join")[0]
+        ana = opened()
+        join(ana, link, "Ana Ruiz")
+        looked_at(ana, "first-queue")
+        ana.mouse("main a[href='/start']")
+        comes(ana, "document.querySelector('form[action$=demo]')")
+        looked_at(ana, "first-steps")
+        ana.mouse("form[action$=demo] button")
+        comes(ana, "document.querySelector('.demo') && document.querySelector('.demo-mark')")
+        looked_at(ana, "demo-queue")
+        ana.open(f"{site}/patients")
+        looked_at(ana, "demo-patients")
+        ana.mouse("tbody a")
+        comes(ana, "document.querySelector('.talk')")
+        looked_at(ana, "demo-conversation")
+        ana.mouse(".demo button")
+        comes(ana, "document.body.textContent.includes('Removed: 10')")
+        ana.open(f"{site}/patients")
+        assert ana.run("document.querySelectorAll('tbody tr').length") == 0
+        assert ana.errors == []

@@ -148,6 +148,8 @@ def approve(visit: Visit, campaign: str) -> Response:
 
 def pause(visit: Visit, campaign: str) -> Response:
     """Nothing more is sent, from the next recipient on."""
+    if _progress(visit, campaign).state != "running":
+        return _changed(visit, campaign)
     why = _reason(visit)
     return _act(visit, campaign, lambda: visit.desk.campaigns.pause(campaign, visit.who.id, why))
 
@@ -218,6 +220,7 @@ def _one(visit: Visit, campaign: str, status: int = 200, error: str = "") -> Res
         refused=[(name, visit.say(SAYS.get(name, name)), count) for name, count in found.refused.items()],  # type: ignore[call-overload]
         log=[_did(visit, one, names) for one in reversed(found.log)],
         holds=list(_holds(visit, found)),
+        examples=list({(one.language, one.via): one for one in found.examples}.values()),
         mine=found.by == visit.who.id or found.by.casefold() == visit.who.name.casefold(),
         draft=next((one for one in desk.drafts.of(visit.who.id) if desk.drafts.sent_as(one.id) == campaign), None)
         if found.state == "entering" and visit.who.may("manager")

@@ -44,7 +44,12 @@ def page(visit: Visit) -> Response:
         return Part([_row(visit, task, owner, names) for task, owner in zip(tasks, owners, strict=True)], rest)
 
     listing = Listing("tasks", sentence("Needs attention"), EMPTY, COLUMNS, part)
-    return lists.show(visit, listing, "queue.html", waiting=visit.desk.lists.waiting())
+    return lists.show(visit, listing, "queue.html", waiting=visit.desk.lists.waiting(), campaigns=_campaigns(visit))
+
+
+def _campaigns(visit: Visit) -> list[str]:
+    """Campaigns that wait for a second person, for those who may be one."""
+    return visit.desk.campaigns.roster.waiting() if visit.who.may("manager") and visit.form == "html" else []
 
 
 def _row(visit: Visit, task: Task, owner: str | None, names: dict[str, str]) -> Row:

@@ -18,6 +18,8 @@ from bot.metrics import MetricsError, serve_metrics
 from bot.settings import Settings, SettingsError
 
 _waitress: Any = waitress  # untyped
+MOST_BODY = UPLOAD_LIMIT + 65_536
+IN_MEMORY = 64_000_000  # what is larger goes into a temporary file, where patients' numbers would lie in clear
 
 
 def main() -> int:
@@ -40,10 +42,9 @@ def main() -> int:
         host=settings.host,
         port=settings.console_port,
         threads=4,
-        max_request_body_size=UPLOAD_LIMIT + 65_536,
-        # What is larger than these goes into a file, where patients' numbers would lie in clear.
-        inbuf_overflow=UPLOAD_LIMIT + 131_072,
-        outbuf_overflow=64_000_000,
+        max_request_body_size=MOST_BODY,
+        inbuf_overflow=IN_MEMORY,
+        outbuf_overflow=IN_MEMORY,
         clear_untrusted_proxy_headers=True,
         ident=None,
         expose_tracebacks=False,

@@ -148,6 +148,15 @@ class Roster:
         found: Any = self.client.zrange(self._list(), 0, -1, desc=True)
         return [raw.decode() for raw in found]
 
+    def waiting(self, newest: int = 20) -> list[str]:
+        """Those of the *newest* campaigns that wait for a second person. Two round trips."""
+        names = self.all()[:newest]
+        pipe = self.client.pipeline(transaction=False)
+        for name in names:
+            pipe.hget(self.key(name), "s")
+        states = pipe.execute() if names else []
+        return [name for name, state in zip(names, states, strict=True) if state == b"waiting"]
+
     def _entry(self, key: str, at: float, who: str, did: str, why: str = "") -> bytes:
         return self.cipher.seal(f"{key}:log", json.dumps([at, who, did, why]).encode())
 
