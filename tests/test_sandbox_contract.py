@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -169,3 +170,23 @@ def test_the_virtual_clock_is_shared_and_only_moves_forward(tmp_path: Path) -> N
     (tmp_path / "clock.json").write_text("[]")
     with pytest.raises(ValueError, match="not a sandbox clock"):
         two()
+
+
+def test_every_door_of_the_local_twilio_is_locked(tmp_path: Path) -> None:
+    """The whole map of addresses: REST wants the account's token, a press of the phone its own header, and whatever comes
+    under another name than this machine's is sent away. A new door without a lock fails here."""
+    with Stage(tmp_path) as stage:
+        client, seen = stage.app.test_client(), 0
+        for rule in stage.app.url_map.iter_rules():
+            path = re.sub(r"<any\((\w+)[^>]*>", r"\1", rule.rule)
+            path = re.sub(r"<[^>]+>", "p1", path)
+            for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}:
+                seen += 1
+                rebound = client.open(path, method=method, base_url="http://evil.example")
+                assert rebound.status_code == 421, (method, rule.rule)
+                if rule.endpoint.startswith("rest"):
+                    assert client.open(path, method=method, base_url="http://127.0.0.1").status_code == 401, rule.rule
+                elif method != "GET":
+                    pressed = client.open(path, method=method, json={}, base_url="http://127.0.0.1")
+                    assert pressed.status_code == 403, (method, rule.rule)
+        assert seen > 15
