@@ -169,7 +169,7 @@ def test_who_stops_between_plan_and_turn_is_not_written_to(clinic: Clinic) -> No
     assert phone(1) not in clinic.line.taken
     results = list(csv.reader(io.StringIO("".join(clinic.campaigns.result_lines(campaign)))))
     assert [(row[0], row[2], row[3]) for row in results[1:]] == [
-        ("2", "sent", ""), ("3", "not_sent", "opted out"), ("4", "sent", "")
+        ("2", "sent", "the carrier has it"), ("3", "not_sent", "opted out"), ("4", "sent", "the carrier has it")
     ]  # fmt: skip
 
 

@@ -28,6 +28,16 @@ from bot.told import Told, told
 
 PARK_SECONDS = 6 * 3600.0  # an effect of a campaign that does not run looks again after this, spread over an hour
 ATTEMPTS = 8
+# What a result says beside a state that has no reason of its own.
+BECOMES = {
+    "": "the sending was broken off; send the same file again to go on",
+    "queued": "waits for its turn",
+    "sent": "the carrier has it",
+    "delivered": "it arrived",
+    "failed": "it could not be sent; see the tasks",
+    "unknown": "it may have been sent; see the tasks and the carrier's log",
+    "cancelled": "the campaign was cancelled before its turn",
+}
 
 
 class CampaignError(Exception):
@@ -180,7 +190,7 @@ class Campaigns:
                     name, detail = "refused", SAYS.get(one.why, one.why)  # type: ignore[call-overload]
                 elif detail.isdecimal():
                     detail = in_words(int(detail))
-                yield [str(one.row), one.patient, name or "not entered", detail]
+                yield [str(one.row), one.patient, name or "not entered", detail or BECOMES.get(name, "")]
 
     def _turn(self, campaign: str, allowed: list[State], to: State, by: str, did: str, why: str = "") -> None:
         if not self.roster.turn(campaign, allowed, to, self.now(), by, did, why):

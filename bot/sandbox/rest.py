@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Any, TypeVar
@@ -35,7 +35,7 @@ def rest_doors(sandbox: Texts) -> Blueprint:
 
     @doors.get(f"{PREFIX}/Messages.json")
     def listing(account_sid: str) -> Any:
-        return paged("messages", [message_json(sandbox, found) for found in _listed(sandbox)])
+        return paged("messages", _listed(sandbox), lambda one: message_json(sandbox, one))
 
     @doors.get(f"{PREFIX}/Messages/<sid>.json")
     def fetch(account_sid: str, sid: str) -> Any:
@@ -48,8 +48,8 @@ def rest_doors(sandbox: Texts) -> Blueprint:
     @doors.get(f"{PREFIX}/IncomingPhoneNumbers.json")
     def numbers(account_sid: str) -> Any:
         asked = request.args.get("PhoneNumber")
-        return paged("incoming_phone_numbers", [_number_json(sandbox, one) for one in sandbox.config.numbers
-                                                if asked in (None, one)])  # fmt: skip
+        ours = [one for one in sandbox.config.numbers if asked in (None, one)]
+        return paged("incoming_phone_numbers", ours, lambda one: _number_json(sandbox, one))
 
     @doors.delete(f"{PREFIX}/Messages/<sid>.json")
     def delete(account_sid: str, sid: str) -> Any:
@@ -213,8 +213,8 @@ def found(kept: dict[str, T], sid: str) -> T:
     return kept[sid]
 
 
-def paged(name: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """One page of *rows* with Twilio's page fields, 50 a page unless ``PageSize`` says otherwise."""
+def paged(name: str, rows: Sequence[T], shown_as: Callable[[T], dict[str, Any]]) -> dict[str, Any]:
+    """One page of *rows*, each *shown_as* its resource, with Twilio's page fields, 50 a page unless ``PageSize`` says otherwise."""
     try:
         size = min(1000, max(1, int(request.args.get("PageSize", 50))))
         page = max(0, int(request.args.get("Page", 0)))
@@ -236,7 +236,7 @@ def paged(name: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
         "first_page_uri": uri(0),
         "next_page_uri": uri(page + 1) if start + size < len(rows) else None,
         "previous_page_uri": uri(page - 1) if page else None,
-        name: shown,
+        name: [shown_as(one) for one in shown],
     }
 
 

@@ -27,7 +27,7 @@ def call_doors(sandbox: Calls) -> Blueprint:
 
     @doors.get(f"{PREFIX}/Calls.json")
     def listing(account_sid: str) -> Any:
-        return paged("calls", [call_json(sandbox, call) for call in _listed(sandbox)])
+        return paged("calls", _listed(sandbox), lambda call: call_json(sandbox, call))
 
     @doors.get(f"{PREFIX}/Calls/<sid>.json")
     def fetch(account_sid: str, sid: str) -> Any:

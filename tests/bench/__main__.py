@@ -1,6 +1,6 @@
 """``make bench``: everything in one interleaved run. Prints a table, writes ``var/bench.json`` and ``var/bench.svg``.
 
-``python -m tests.bench [--quick] [PART ...]``; parts: inprocess stages http cold growth background pieces.
+``python -m tests.bench [--quick] [PART ...]``; parts: inprocess stages http cold growth due background pieces.
 """
 
 from __future__ import annotations
@@ -43,9 +43,10 @@ def main(arguments: list[str]) -> int:
         "cold": lambda: cold.start(server.url, folder, 1 if quick else 5),
         "http": lambda: http.compare(server.url, folder, 1 if quick else 3, 0.3 if quick else 1.0),
         "growth": lambda: {
-            "turn": growth.turns(folder, big), "due": growth.due(client, big),
+            "turn": growth.turns(folder, big),
             "session": growth.idle_session(folder, 200 if quick else 2_000), "effect": growth.planned_effect(client),
         },
+        "due": lambda: growth.due(folder, big),
         "background": lambda: {
             "speed": background.compare(server.url, folder, 200 if quick else 1_000, 1 if quick else 3),
             "lateness": background.lateness(server.url, folder),

@@ -141,34 +141,75 @@ def planned_effect(client: Any, count: int = 10_000) -> dict[str, float]:
     }  # fmt: skip
 
 
-def due(client: Any, sizes: tuple[int, ...], blocks: int = 30) -> dict[str, Any]:
-    """Committing an effect and claiming twenty (us) while so many others are planned."""
-    found = {}
-    for size in sizes:
-        client.execute_command("FLUSHALL", "SYNC")
-        store = Store(client, Cipher([b"k" * 32]))
-        for start in range(0, size, PIPELINE):
-            pipe = client.pipeline(transaction=False)
-            for number in range(start, min(size, start + PIPELINE)):
-                pipe.hset(f"{{b0}}e:0-f{number}", mapping={"k": "follow_up", "d": b"x" * 110})
-                pipe.zadd("{b0}due", {f"0-f{number}": 4e9 + number})
-            pipe.execute()
-        found[str(size)] = {
-            "commit_us": _timed(_commit, store, blocks),
-            "claim_us": _timed(_claim, store, blocks),
-        }
-    client.execute_command("FLUSHALL", "SYNC")
-    return found
+def due(folder: Path, sizes: tuple[int, ...], blocks: int = 60) -> dict[str, Any]:
+    """With so many effects in the ledger, microseconds of the server for: committing one (``commit``), claiming twenty while
+    all others are of the future (``claim``) and while all are due (``backlog``), a relay's look (``look``); the same and our
+    own CPU (``with client``); bytes of each.
+
+    The server's own account of its commands, and few against many block by block: a busy machine makes wall clocks lie.
+    """
+    servers: dict[int, EmbeddedServer] = {}
+    took: dict[int, list[dict[str, float]]] = {size: [] for size in sizes}
+    each, stores = {}, {}
+    try:
+        for size in sizes:
+            servers[size] = EmbeddedServer(folder / f"due{size}", fsync="no")
+            servers[size].start()
+            client: Any = connect(servers[size].url, role="worker")
+            before = client.info("memory")["used_memory"]
+            fill_effects(client, size)
+            each[size] = round((client.info("memory")["used_memory"] - before) / size)
+            stores[size] = Store(client, Cipher([b"k" * 32]))
+            _costs(stores[size])
+        for _ in range(blocks):
+            for size in sizes:
+                took[size].append(_costs(stores[size]))
+    finally:
+        for server in servers.values():
+            server.stop()
+    return {f"{size:,}": _middle(took[size], took[sizes[0]]) | {"bytes": each[size]} for size in sizes}
 
 
-def _timed(act: Callable[[Store], None], store: Store, blocks: int) -> float:
-    act(store)
-    took = []
-    for _ in range(blocks):
-        began = time.perf_counter()
-        act(store)
-        took.append((time.perf_counter() - began) * 1e6)
-    return round(statistics.median(took) / 20, 1)
+def _middle(many: list[dict[str, float]], few: list[dict[str, float]]) -> dict[str, str]:
+    """Each cost, and what it is as a multiple of the same with few."""
+    return {
+        name: f"{statistics.median(one[name] for one in many):.0f} us (x "
+        f"{statistics.median(one[name] / zero[name] for one, zero in zip(many, few, strict=True)):.2f})"
+        for name in many[0]
+    }
+
+
+def fill_effects(client: Redis, count: int) -> None:
+    """*count* effects of the size of a follow-up, due in the year 2001 and after."""
+    for start in range(0, count, PIPELINE):
+        pipe = client.pipeline(transaction=False)
+        for number in range(start, min(count, start + PIPELINE)):
+            pipe.hset(f"{{b0}}e:0-{number:016d}", mapping={"k": "follow_up", "d": b"x" * 110})
+            pipe.zadd("{b0}due", {f"0-{number:016d}": 1e9 + number})
+        pipe.execute()
+
+
+def _costs(store: Store) -> dict[str, float]:
+    look = {"look": _spent(store, "zcount", lambda: [store.due_buckets(3e9) for _ in range(20)])[0]}
+    acts: dict[str, Callable[[], object]] = {
+        "commit": lambda: _commit(store),
+        "claim": lambda: store.claim(0, 2.0, 20),
+        "backlog": lambda: store.claim(0, 3e9, 20),
+    }
+    found = {name: _spent(store, "evalsha", act) for name, act in acts.items()}
+    return {**{name: server for name, (server, _) in found.items()}, **look,
+            **{f"{name} with client": sum(both) for name, both in found.items()}}  # fmt: skip
+
+
+def _spent(store: Store, command: str, act: Callable[[], object]) -> tuple[float, float]:
+    """What the server spent on each *command* of *act*, and the CPU of this process."""
+    client: Any = store.client
+    client.config_resetstat()
+    began = time.process_time()
+    act()
+    ours = (time.process_time() - began) * 1e6
+    about = client.info("commandstats")[f"cmdstat_{command}"]
+    return about["usec"] / about["calls"], ours / about["calls"]
 
 
 def _commit(store: Store) -> None:
@@ -176,8 +217,3 @@ def _commit(store: Store) -> None:
         patient = store.new_token("p")
         effects = [Effect(store.new_effect_id(patient), "follow_up", 1.0, b"{}")]
         store.commit(patient, "k", "0|", record=b"r", answer=b"a", effects=effects, now=0.0)
-
-
-def _claim(store: Store) -> None:
-    _commit(store)
-    store.claim(0, 2.0, 20)
