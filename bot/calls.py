@@ -34,7 +34,7 @@ def dialled(clinic: Clinic, record: Record, step: str, status: str, now: float) 
 def wants_message(clinic: Clinic, patient: str, record: Record, step: str, given: Input, now: float) -> Turn:
     """The caller was offered to leave a recorded message: only a clear yes is consent. Words of an emergency come first,
     as everywhere."""
-    language = record.session.language if record.session else "en"
+    language = record.language
     keys = given.digits is not None
     said = given.digits if given.digits is not None else given.said
     reading = clinic.read(said, Expects("yesno", "consent"), language, "dtmf" if keys else "speech")
@@ -103,7 +103,7 @@ def over(clinic: Clinic, patient: str, record: Record, effect: str, status: str,
         return bare
     if "landline" in record.facts:
         return replace(bare, tasks=("not_reached",))
-    language = record.session.language if record.session else "en"
+    language = record.language
     body = prompts.one_text(
         prompts.render(clinic.flows[clinic.first_flow], ("call_missed",), language, "sms", clinic.values)
     )
@@ -112,8 +112,7 @@ def over(clinic: Clinic, patient: str, record: Record, effect: str, status: str,
 
 
 def _spoken(clinic: Clinic, record: Record, keys: tuple[str, ...], end: End, step: str, event: dict[str, Any]) -> Turn:
-    session = record.session
-    language = session.language if session else "en"
+    session, language = record.session, record.language
     says = tuple(prompts.render(clinic.flows[clinic.first_flow], keys, language, "voice", clinic.values))
     heard = Heard("voice", language, says, end, step, silent=not says, session=session)
     return Turn(record, heard, event=event)

@@ -66,7 +66,7 @@ def open_walk(
     are the caller's business. The language is the one the patient last used; *known*: answers that are known already. A
     flow that ``follows`` outcomes goes on from the patient's newest result."""
     loaded = clinic.flows[flow]
-    language = record.session.language if record.session else clinic.language or "en"
+    language = record.language if record.session else clinic.language or record.language
     answers = _told(clinic, record, loaded, language) | dict(known or {})
     outcome = record.result if record.result in loaded.flow.follows else None
     session = Session(clinic.new_id(), loaded.flow.id, loaded.hash, language, door, answers=answers, outcome=outcome)

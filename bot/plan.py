@@ -121,7 +121,7 @@ def _never(clinic: Clinic, record: Record, due: Due, one: model.FollowUp | None,
             return f"cancelled: {FACTS[fact]}"
     session = record.session
     seen = {**(session.answers if session and session.flow == due.flow else {}), "outcome": record.result or "none"}
-    seen |= {"channel": "sms", "language": session.language if session else "en"}
+    seen |= {"channel": "sms", "language": record.language}
     if one.when is not None and not one.when.decide(seen):
         return "its condition does not hold"
     return None
@@ -164,7 +164,7 @@ def send(clinic: Clinic, patient: str, record: Record, due: Due, hours: Hours, n
 
 def _text(clinic: Clinic, patient: str, record: Record, due: Due, one: model.FollowUp, now: float) -> Turn:
     loaded, links, values = clinic.flows[due.flow], [], dict(clinic.values)
-    language = record.session.language if record.session else "en"
+    language = record.language
     if any("{link}" in (prompts.wording_of(loaded, key, "en", "sms") or "") for key in one.say):
         token, values["link"] = clinic.link(patient)
         links.append((token, "pt" if record.result == "pt" else "pmr"))

@@ -18,7 +18,7 @@ CLOSED = "closed"  # a fact: the clinic has closed the matter, so nothing automa
 ERASED = "erased"  # a fact: this record is what is left of a patient who was erased, at last_at
 BARE_SECONDS = 30 * 86_400  # how long that stays: as long as a carrier may still report on a text
 _PLAIN = ("started_at", "last_at", "opted_out", "unanswered", "owner", "planned", "sent", "echoes", "calling",
-          "result", "scores", "visit_at", "visit_mark", "zip_code")  # fmt: skip
+          "result", "scores", "visit_at", "visit_mark", "zip_code", "speaks")  # fmt: skip
 _EMPTY: tuple[Any, ...] = (None, False, (), {})
 _decode = json.JSONDecoder().decode
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
@@ -74,12 +74,18 @@ class Record(Frozen):
     visit_at: float = 0.0
     visit_mark: tuple[str, float] | None = None
     zip_code: str = ""
+    speaks: str = ""
 
     def consents_to(self, purpose: str, channel: Channel = "any") -> bool:
         """The newest word on *purpose* by *channel* (``any``: by whichever) is yes, and STOP was not said since."""
         words = [one for one in self.consents if one.purpose == purpose]
         found = [one.granted for one in words if "any" in (channel, one.channel) or one.channel == channel]
         return bool(found) and found[-1] and not self.opted_out
+
+    @property
+    def language(self) -> str:
+        """What the patient is written and spoken to in: as chosen, else as a file of the clinic says (*speaks*)."""
+        return self.session.language if self.session else self.speaks or "en"
 
     @property
     def whereabouts(self) -> str:

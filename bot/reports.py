@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from bot import outgoing
 from bot.alerts import not_told
+from bot.calls import MACHINE
 from bot.codes import UNREGISTERED
 from bot.conversation import Conversation
 from bot.counts import delivered
@@ -22,6 +23,7 @@ from bot.store.sends import Sends, Sent
 from bot.store.store import Store
 from bot.undelivered import OPTED_OUT, Lost
 
+NOBODY = "nobody answered the call"  # in a campaign's result
 ENDED = frozenset({"completed", "busy", "no-answer", "failed", "canceled"})
 BROKEN = frozenset({"undelivered", "failed"})
 ARRIVED = frozenset({"delivered", "read"})
@@ -101,3 +103,5 @@ class Reports:
         sent = self.sends.what(effect_id)
         if sent is not None:
             self.conversation.call_over(sent.patient, effect_id, status, answered_by)
+        reached = status == "completed" and answered_by not in MACHINE
+        self.roster.move(effect_id, "delivered" if reached else "failed", "" if reached else NOBODY)

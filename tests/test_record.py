@@ -16,7 +16,7 @@ FULL: dict[str, Any] = {
     "started_at": 1.5, "last_at": 2.5, "opted_out": True, "consents": (Consent("follow_up", True, 1.0, "sms"),),
     "planned": {"F1": "0-e"}, "sent": (1.0, 2.0), "unanswered": 1, "facts": frozenset({"booked"}), "owner": "nurse",
     "echoes": (("mark", 1.0),), "calling": ("0-e", "call"), "result": "pt", "scores": {"peg": (3, 5)},
-    "visit_at": 4.0, "visit_mark": ("a", 2.0), "zip_code": "77002",
+    "visit_at": 4.0, "visit_mark": ("a", 2.0), "zip_code": "77002", "speaks": "es",
 }  # fmt: skip
 
 

@@ -155,7 +155,7 @@ def _replies() -> list[dict[str, str]]:
 
 def _templates(visit: Visit, record: Record) -> list[str]:
     """Ready sentences in the patient's language."""
-    language = record.session.language if record.session else "en"
+    language = record.language
     values = {**visit.desk.conversation.clinic.values, "name": visit.who.name}
     return [as_sent(fill(one.get(language, one["en"]), values)) for one in _replies()]
 

@@ -18,7 +18,7 @@ from bot.conversation import Conversation
 from bot.outreach.csvout import lines, plan_lines
 from bot.outreach.judge import SAYS, refusal, with_consent
 from bot.outreach.pacing import Pace, times
-from bot.outreach.plan import Example, Options, Plan, Row, Terms, make_plan
+from bot.outreach.plan import Example, Options, Plan, Row, Terms, call_flow_of, make_plan
 from bot.outreach.roster import CHUNK, Did, Enrolment, Member, Roster, State
 from bot.outreach.sheet import read_sheet
 from bot.record import Record, from_bytes, to_bytes
@@ -33,7 +33,7 @@ BECOMES = {
     "": "the sending was broken off; send the same file again to go on",
     "queued": "waits for its turn",
     "sent": "the carrier has it",
-    "delivered": "it arrived",
+    "delivered": "it arrived, or the call was answered",
     "failed": "it could not be sent; see the tasks",
     "unknown": "it may have been sent; see the tasks and the carrier's log",
     "cancelled": "the campaign was cancelled before its turn",
@@ -216,7 +216,12 @@ class Campaigns:
         }  # fmt: skip
 
     def _shared(self, campaign: str, options: Options) -> dict[str, Any]:
-        return {"c": campaign, "f": options.flow, "cf": options.call_flow, "ch": options.call_after_hours}
+        return {
+            "c": campaign,
+            "f": options.flow,
+            "cf": call_flow_of(self.terms.clinic, options),
+            "ch": options.call_after_hours,
+        }
 
     def _enter(self, campaign: str, number: int, plan: Plan, rows: list[Row], shared: dict[str, Any], by: str) -> None:
         segments, options = plan.segments, plan.options
@@ -256,10 +261,10 @@ class Campaigns:
             if why:
                 refused[row.number] = why
                 continue
-            kept = with_consent(record, row.phone, row.stated, by, plan.mark)
+            speaks = row.language(plan.options.language)
+            kept = with_consent(record, row.phone, row.stated, by, plan.mark).but(speaks=speaks)
             event = {"at": now, "in": "entered", "campaign": shared["c"], "row": row.number}
-            language = row.language(plan.options.language)
-            body = {**shared, "p": row.patient, "v": row.via, "l": language, "sg": member.segments}
+            body = {**shared, "p": row.patient, "v": row.via, "sg": member.segments}
             yield Enrolment(
                 member, version, to_bytes(kept), json.dumps(event).encode(), json.dumps(body).encode(),
                 parked_until(row.number, now),

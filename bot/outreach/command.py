@@ -127,7 +127,7 @@ def _campaigns() -> tuple[Campaigns, ZoneInfo]:
 
 def _plan(campaigns: Campaigns, zone: ZoneInfo, given: dict[str, Any]) -> Plan:
     file, mapping = given["file"], dict(pair.partition("=")[::2] for pair in given["mapping"])
-    options = Options(given["flow"], "call", mapping, given["call_landlines"], given["call_after"],
+    options = Options(given["flow"], "", mapping, given["call_landlines"], given["call_after"],
                       given["language"], given["again"], given["consent"].strip(), given["consent_calls"])  # fmt: skip
     try:
         size = file.stat().st_size

@@ -35,7 +35,7 @@ class Opening:
 def opening(
     clinic: Clinic, patient: str, record: Record, effect: str, told: Mapping[str, Any], hours: Hours, now: float
 ) -> Opening:
-    """*told* is the effect's body: ``f`` flow, ``l`` language of the row, ``v`` sms or call, ``cf`` flow of a call, ``ch``
+    """*told* is the effect's body: ``f`` flow, ``v`` sms or call, ``cf`` flow of a call, ``ch``
     hours after which who has not answered is called, ``a`` set on that call."""
     why = _not_now(clinic, record, told, now)
     if why:
@@ -64,8 +64,7 @@ def _not_now(clinic: Clinic, record: Record, told: Mapping[str, Any], now: float
 
 
 def _text(clinic: Clinic, patient: str, record: Record, effect: str, told: Mapping[str, Any], now: float) -> Opening:
-    known = clinic if record.session or not told.get("l") else replace(clinic, language=told["l"])
-    turn = open_walk(known, patient, record, told["f"], "sms", now)
+    turn = open_walk(clinic, patient, record, told["f"], "sms", now)
     sent = (*(at for at in turn.record.sent if at > now - WEEK), now)
     kept = replace(turn.record, sent=sent, unanswered=record.unanswered + 1)
     later = turn.later

@@ -37,7 +37,7 @@ class Options:
     answers for that; *consent_calls*: for calls, too."""
 
     flow: str = "outreach"
-    call_flow: str = "call"
+    call_flow: str = ""  # call_flow_of chooses
     mapping: Mapping[str, str | int] = field(default_factory=dict)
     call_landlines: bool = False
     call_after_hours: int = 0
@@ -167,7 +167,7 @@ def make_plan(sheet: Sheet, raw: bytes, options: Options, terms: Terms, now: flo
         starts=timed[0][1] if timed else now,
         ends=ends,
         cost=sum(count for row, count in zip(accepted, each, strict=True) if row.via == "sms") * terms.price,
-        examples=tuple(_examples(accepted, options, texts, segments)),
+        examples=tuple(_examples(accepted, options, call_flow_of(terms.clinic, options), texts, segments)),
         load=Load(_busiest([at for _, at in timed]), *terms.handed()),
         needs_approval=len(accepted) > terms.approval_size,
         warnings=tuple(_warnings(segments, texts, accepted, options, timed[0][1] - now if timed else 0.0)),
@@ -183,6 +183,13 @@ def _busiest(at: list[float]) -> int:
             first += 1
         most = max(most, last - first + 1)
     return most
+
+
+def call_flow_of(clinic: Clinic, options: Options) -> str:
+    """The flow of a call: the campaign's own when it begins as a call that we place must (flows/call.json), else that."""
+    own, usual = clinic.flows.get(options.flow), clinic.flows.get("call")
+    begins = own and usual and "voice" in own.flow.channels and own.flow.greeting == usual.flow.greeting
+    return options.call_flow or (options.flow if begins else "call")
 
 
 def mark_of(raw: bytes, options: Options) -> str:
@@ -258,15 +265,15 @@ def _texts(
     for row in accepted:
         language = row.language(options.language)
         if row.via == "sms" and language not in found and options.flow in terms.clinic.flows:
-            told = {"c": "", "f": options.flow, "l": language, "v": "sms"}
-            record = Record(row.phone, consents=(Consent("outreach", True, now, "plan"),))
+            told = {"c": "", "f": options.flow, "v": "sms"}
+            record = Record(row.phone, consents=(Consent("outreach", True, now, "plan"),), speaks=language)
             made = opening(terms.clinic, row.patient, record, "", told, hours[row.zone], hours[row.zone].next_open(now))
             found[language] = made.body or ""
     return found
 
 
 def _examples(
-    accepted: list[Row], options: Options, texts: Mapping[str, str], segments: Mapping[str, int]
+    accepted: list[Row], options: Options, call_flow: str, texts: Mapping[str, str], segments: Mapping[str, int]
 ) -> Iterator[Example]:
     """Three recipients, of every language and way that there is."""
     kinds: dict[tuple[str, Via], list[Row]] = {}
@@ -277,7 +284,7 @@ def _examples(
     for row in sorted(picked, key=lambda row: row.number):
         language = row.language(options.language)
         if row.via == "call":
-            yield Example(row.number, language, "call", f"(a call with the flow {options.call_flow})", 0)
+            yield Example(row.number, language, "call", f"(a call with the flow {call_flow})", 0)
         else:
             yield Example(row.number, language, "sms", texts.get(language, ""), segments.get(language, 0))
 
@@ -286,7 +293,8 @@ def _blockers(
     options: Options, terms: Terms, accepted: list[Row], texts: Mapping[str, str], seconds: float
 ) -> Iterator[Told]:
     flows = terms.clinic.flows
-    for flow in (options.flow, *((options.call_flow,) if options.call_landlines or options.call_after_hours else ())):
+    calls = (call_flow_of(terms.clinic, options),) if options.call_landlines or options.call_after_hours else ()
+    for flow in (options.flow, *calls):
         if flow not in flows:
             yield told("There is no flow {flow}; there are {flows}.", flow=flow, flows=", ".join(sorted(flows)))
     if not accepted:
