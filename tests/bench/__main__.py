@@ -1,6 +1,7 @@
 """``make bench``: everything in one interleaved run. Prints a table, writes ``var/bench.json`` and ``var/bench.svg``.
 
-``python -m tests.bench [--quick] [PART ...]``; parts: inprocess stages http cold growth due background pieces.
+``python -m tests.bench [--quick] [PART ...]``; parts: inprocess stages http cold growth due pace background
+pieces.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import structlog
 
 from bot.store.client import connect
 from bot.store.embedded import EmbeddedServer
-from tests.bench import background, cold, growth, http, inprocess, pieces, stages
+from tests.bench import background, cold, growth, http, inprocess, pace, pieces, stages
 from tests.bench.chart import chart
 
 OUT = Path(__file__).parents[2] / "var"
@@ -47,6 +48,7 @@ def main(arguments: list[str]) -> int:
             "session": growth.idle_session(folder, 200 if quick else 2_000), "effect": growth.planned_effect(client),
         },
         "due": lambda: growth.due(folder, big),
+        "pace": lambda: pace.campaign(server.url, folder, count=500 if quick else 2_000),
         "background": lambda: {
             "speed": background.compare(server.url, folder, 200 if quick else 1_000, 1 if quick else 3),
             "lateness": background.lateness(server.url, folder),
