@@ -60,6 +60,7 @@ class App:
         """What a worker's handlers need. Only here is the carrier imported: it costs half a second and 38 MB."""
         from bot.alerts import Alerts
         from bot.followups import Office
+        from bot.outreach.pacing import Pace
         from bot.outreach.roster import Roster
         from bot.outreach.sender import CampaignSender
         from bot.sending import Gate
@@ -86,7 +87,10 @@ class App:
             call=_millionths(settings.price_per_call),
             allowed=lambda phone: is_allowed(phone, settings.allowed_regions),
             outreach=CampaignSender(
-                Roster(store), settings.twilio_from, settings.sender_rate, settings.outreach_open_tasks
+                Roster(store),
+                settings.twilio_from,
+                Pace(settings.sender_rate, settings.outreach_first_hour),
+                settings.outreach_open_tasks,
             ),
             alerts=Alerts(store, channels, now, self.conversation.clinic.is_open, *settings.alert_words),
             retention=self.retention(),

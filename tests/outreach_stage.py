@@ -104,7 +104,7 @@ class Clinic:
         )  # fmt: skip
         self.campaigns = Campaigns(self.roster, terms, lambda: self.at, OURS)
         self.reports = Reports(store, self.conversation, lambda: self.at)
-        self.sender = CampaignSender(self.roster, OURS, rate, open_tasks)
+        self.sender = CampaignSender(self.roster, OURS, Pace(rate, first_hour), open_tasks)
         gate = Gate(store, lambda: self.at, limit=0, zone=ZoneInfo(ZONE))
         self.office = Office(
             self.conversation, self.line, lambda: self.at, Sends(store), gate, settle=0.0, outreach=self.sender

@@ -190,6 +190,26 @@ def test_the_switch_and_a_full_inbox_hold_a_campaign(store: Store) -> None:
     assert sum(clinic.line.taken.values()) == 3
 
 
+def test_what_a_full_inbox_held_back_leaves_at_the_pace_of_the_first_hour(store: Store) -> None:
+    """Sixty recipients wait for two hours; when the inbox is empty again, they do not leave all at once."""
+    clinic = Clinic(store, rate=10.0, first_hour=20, open_tasks=50)
+    clinic.campaigns.send(clinic.plan(rows(60)), "ana")
+    for number in range(50):
+        clinic.conversation.note(store.cipher.patient_id(f"x{number}"), f"t{number}", tasks=("person",))
+    clinic.until(NOON + 2 * 3600, 300)
+    assert not clinic.line.taken
+    for task in store.tasks():
+        store.close_task(task, "ben")
+    start = clinic.at
+    clinic.until(start + 3600, 60)
+    first = sum(clinic.line.taken.values())
+    clinic.until(start + 2 * 3600, 60)
+    second = sum(clinic.line.taken.values()) - first
+    assert 15 <= first <= 21
+    assert 30 <= second <= 41
+    assert max(clinic.line.taken.values()) == 1
+
+
 def test_each_failure_is_a_task_of_its_own(clinic: Clinic, store: Store) -> None:
     """Of patients who never had a conversation, and again after the first was closed."""
     for number in range(9):

@@ -142,7 +142,7 @@ class Campaigns:
     def pause(self, campaign: str, by: str, why: str = "") -> None:
         """Nothing more is sent, from the next recipient on."""
         self._turn(campaign, ["running"], "paused", by, "paused", why)
-        self.roster.forget_pace(self.sender)
+        self.roster.forget_pace(self.sender, campaign)
 
     def resume(self, campaign: str, by: str) -> None:
         """Go on with those who wait, at the pace from now; nobody is written to again."""
@@ -153,7 +153,7 @@ class Campaigns:
         """Stop for good, from the next recipient on, and take back all who wait."""
         allowed: list[State] = ["entering", "waiting", "running", "paused", "cancelled"]
         self._turn(campaign, allowed, "cancelled", by, "cancelled", why)
-        self.roster.forget_pace(self.sender)
+        self.roster.forget_pace(self.sender, campaign)
         self.roster.cancel(self.roster.effect(campaign, one.patient, one.row) for one in self._waiting(campaign))
 
     def progress(self, campaign: str) -> Progress:

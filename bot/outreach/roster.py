@@ -287,9 +287,9 @@ class Roster:
 
     # -- the pace --
 
-    def forget_pace(self, sender: str) -> None:
+    def forget_pace(self, *queues: str) -> None:
         """Places that were given to recipients who are not sent to now are free again."""
-        self.client.delete(f"{self.store.tag(self.store.bucket(LIST))}pace:{sender}")
+        self.client.delete(*(f"{self.store.tag(self.store.bucket(LIST))}pace:{queue}" for queue in queues))
 
     def set_ends(self, campaign: str, at: float) -> None:
         """When the last recipient's turn is."""
@@ -300,19 +300,19 @@ class Roster:
         found: Any = self.client.hget(self.key(campaign), "e")
         return float(found) if found else None
 
-    def reserve(self, sender: str, seconds: float, now: float) -> float:
-        """When the sender, shared by all workers and campaigns, may send next; its next place is *seconds* later.
-        A place up to SLACK ago counts as now."""
+    def reserve(self, queue: str, seconds: float, now: float, ahead: float) -> float:
+        """When *queue*, shared by all workers, may send next; its next place is *seconds* later.
+        A place up to SLACK ago counts as now; one more than *ahead* seconds away is told, and not taken."""
         tag = self.store.tag(self.store.bucket(LIST))
-        return float(self._reserve(keys=[f"{tag}pace:{sender}"], args=[repr(now), repr(seconds), SLACK]))
+        return float(self._reserve(keys=[f"{tag}pace:{queue}"], args=[repr(now), repr(seconds), SLACK, ahead]))
 
-    def hold(self, effect: str, place: float) -> None:
-        """Remember the place in the queue that *effect* was given."""
-        self.client.set(f"{self._tag_of(effect)}ct:{effect}", repr(place), ex=86_400)
+    def hold(self, queue: str, effect: str, place: float) -> None:
+        """Remember the place in *queue* that *effect* was given."""
+        self.client.set(f"{self._tag_of(effect)}ct:{effect}:{queue}", repr(place), ex=86_400)
 
-    def held(self, effect: str) -> float | None:
+    def held(self, queue: str, effect: str) -> float | None:
         """The place that *effect* was given, or None."""
-        found = self.store.wire.ask("GET", f"{self._tag_of(effect)}ct:{effect}")
+        found = self.store.wire.ask("GET", f"{self._tag_of(effect)}ct:{effect}:{queue}")
         return float(found) if found else None
 
     def open_tasks(self) -> int:

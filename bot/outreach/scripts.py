@@ -68,10 +68,12 @@ end
 return 1
 """
 
-# A token bucket: what was not used in the last moment (ARGV[3], seconds) may be made up for.
+# A token bucket: what was not used in the last moment (ARGV[3], seconds) may be made up for. A place further away than
+# ARGV[4] is not given, only told.
 RESERVE = """
 local now, free = tonumber(ARGV[1]), tonumber(redis.call('GET', KEYS[1]) or '0')
 local place = math.max(now - ARGV[3], free)
+if place > now + ARGV[4] then return string.format('%.6f', place) end
 redis.call('SET', KEYS[1], string.format('%.6f', place + tonumber(ARGV[2])), 'EX', 86400)
 return string.format('%.6f', place)
 """

@@ -13,6 +13,7 @@ from bot.conversation import Conversation
 from bot.outgoing import Outgoing
 from bot.outreach.campaigns import parked_until
 from bot.outreach.opening import opening
+from bot.outreach.pacing import Pace
 from bot.outreach.roster import Roster, parts_of
 from bot.record import Record
 from bot.turn import Turn
@@ -20,6 +21,8 @@ from bot.turn import Turn
 EARLY = 0.05  # a place in the queue so near is taken now
 MISSED = 60.0  # a place so long past is not used any more: many at once would break the pace
 FULL_INBOX_SECONDS = 600.0
+AHEAD = 600.0  # no further a campaign gives out places at its first, slow pace: it doubles with what was sent
+FOR_EVER = 1e9
 
 
 class _NotYetError(Exception):
@@ -29,11 +32,12 @@ class _NotYetError(Exception):
 
 
 class CampaignSender:
-    """*rate*: segments a second; *open_tasks*: while as many tasks wait for staff, nobody new is written to; 0: never."""
+    """*pace*: as for the plan; *open_tasks*: while as many tasks wait for staff, nobody new is written to; 0: never."""
 
-    def __init__(self, roster: Roster, sender: str, rate: float, open_tasks: int) -> None:
-        self.roster, self.sender, self.rate, self.open_tasks = roster, sender, rate, open_tasks
+    def __init__(self, roster: Roster, sender: str, pace: Pace, open_tasks: int) -> None:
+        self.roster, self.sender, self.pace, self.open_tasks = roster, sender, pace, open_tasks
         self._inbox = (0.0, 0)
+        self._started: dict[str, tuple[float, int]] = {}
 
     def outgoing(
         self, talk: Conversation, patient: str, effect: str, told: Mapping[str, Any], now: float, *, unsure: bool
@@ -78,7 +82,11 @@ class CampaignSender:
             raise _NotYetError(f"the campaign is {state}", parked_until(row, now))
         if self.open_tasks and self._waiting_tasks(now) >= self.open_tasks:
             raise _NotYetError("many tasks wait for staff", now + FULL_INBOX_SECONDS + row * 7 % 60)
-        self._take_place(effect, told.get("sg", 1) / self.rate, now)
+        segments, campaign = told.get("sg", 1), told["c"]
+        full, slow = segments / self.pace.rate, self.pace.seconds_after(self._sent(campaign, now), segments)
+        if slow > full:  # so that what a full inbox or a stop kept back does not leave all at once
+            self._take_place(campaign, effect, slow, now, AHEAD)
+        self._take_place(self.sender, effect, full, now, FOR_EVER)
         return True
 
     def _waiting_tasks(self, now: float) -> int:
@@ -86,14 +94,26 @@ class CampaignSender:
             self._inbox = (now, self.roster.open_tasks())
         return self._inbox[1]
 
-    def _take_place(self, effect: str, seconds: float, now: float) -> None:
-        held = self.roster.held(effect)
+    def _sent(self, campaign: str, now: float) -> int:
+        at, sent = self._started.get(campaign, (0.0, 0))
+        if not 0 <= now - at < 5:
+            counts = self.roster.counts(campaign)
+            sent = sum(counts.values()) - counts["queued"]
+            self._started[campaign] = (now, sent)
+        return sent
+
+    def _take_place(self, queue: str, effect: str, seconds: float, now: float, ahead: float) -> None:
+        """*queue*: of the campaign, or of the sender, which all campaigns share."""
+        held = self.roster.held(queue, effect)
         if held is not None and now - MISSED < held <= now + EARLY:
             return
-        place = held if held is not None and held > now else self.roster.reserve(self.sender, seconds, now)
+        place = held if held is not None and held > now else self.roster.reserve(queue, seconds, now, ahead)
+        if place > now + ahead:
+            raise _NotYetError("at its pace", now + ahead)
+        if place > now + EARLY or queue != self.sender:
+            self.roster.hold(queue, effect, place)
         if place > now + EARLY:
-            self.roster.hold(effect, place)
-            raise _NotYetError("at the sender's pace", place)
+            raise _NotYetError("at its pace", place)
 
     def _decide(self, talk: Conversation, patient: str, effect: str, told: Mapping[str, Any]) -> Outgoing:
         def decide(record: Record, now: float) -> tuple[Turn, bytes]:
