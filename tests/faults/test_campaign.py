@@ -83,8 +83,8 @@ class Staff:
 class Watch:
     """How far campaigns have come, by the ledger past the door and by what the carrier took."""
 
-    def __init__(self, product: Product) -> None:
-        self.product, self.books = product, Books(product, settings_of(product))
+    def __init__(self, product: Product, enemy: Enemy) -> None:
+        self.product, self.enemy, self.books = product, enemy, Books(product, settings_of(product))
         self.roster = Roster(self.books.store)
 
     def out(self, campaign: str) -> Iterator[str]:
@@ -101,7 +101,7 @@ class Watch:
                 waiting = before
             if 0 <= waiting <= left:
                 return
-            if waiting != before:
+            if waiting != before or self.enemy.raging:
                 before, since = waiting, time.monotonic()
             assert time.monotonic() < since + STUCK_SECONDS, f"{waiting} left\n{self.product.log()[-3000:]}"
             time.sleep(0.2)
@@ -132,7 +132,8 @@ def test_a_campaign_loses_nobody_and_writes_to_nobody_twice_whatever_dies() -> N
     """Each row's result is what the carrier has; pause and cancel hold within one batch of each worker."""
     dice, began = random.Random(SEED), time.monotonic()
     with Product(workers=WORKERS, settle=15.0, **SENDER) as product:
-        staff, watch, enemy = Staff(product, dice), Watch(product), Enemy(product, SEED, 1.5)
+        staff, enemy = Staff(product, dice), Enemy(product, SEED, 1.5, rounds=max(1, min(4, ROWS // 2500)))
+        watch = Watch(product, enemy)
         enemy.spare = SPARED
         text, expected = made_up(ROWS, dice)
         (first := product.folder / "first.csv").write_text(text)
