@@ -102,7 +102,7 @@ class Promise:
 
 @dataclass(frozen=True)
 class Since:
-    """The comparison with an older version. *examples*: each kind of change in words, and a conversation of it: the common
+    """The comparison with an older version. *examples*: each kind of change in words, and of most a conversation: the common
     beginning, before, and now."""
 
     old: Loaded
@@ -144,8 +144,13 @@ class Booklet:
 
 
 def since(old: Loaded, new: Loaded, found: Difference, words: list[Fact]) -> Since:
-    """*found* with a conversation of each kind of change."""
-    return Since(old, found, [(sentence, kind.talk(old, new)) for sentence, kind in classes(found)], words)
+    """*found* with a conversation of each loss and of each other outcome; the rest is named."""
+    none: tuple[list[str], list[str], list[str]] = ([], [], [])
+    every = [
+        (sentence, kind.talk(old, new) if kind.less or getattr(kind.of, "fact", None) is None else none)
+        for sentence, kind in classes(found)
+    ]
+    return Since(old, found, every, words)
 
 
 def texts(loaded: Loaded) -> Iterator[tuple[str, list[str], list[Heard]]]:
