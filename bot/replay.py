@@ -79,10 +79,9 @@ class Again:
                 walks += what_if(patient, self._events(patient), record, self._then(record), new) if record else []
             except (UnknownEditionError, UnreadableError):
                 unknown += 1
-        changed = [walk for walk in walks if walk.was != walk.now]
+        changed = [walk for walk in walks if walk.otherwise]
         for walk in changed:
-            way = "LESS CARE" if walk.lowers else "more care"
-            self.out(f"{walk.patient} walk {walk.session}: {walk.was} -> {walk.now} ({way})")
+            self.out(f"{walk.patient} walk {walk.session}: {_in_words(walk)}")
         lowered = sum(walk.lowers for walk in changed)
         self.out(
             f"{len(changed):,} of {len(walks):,} past walks would have ended otherwise with {new.flow.id} {new.hash}: "
@@ -138,3 +137,10 @@ class Again:
 
     def _then(self, record: Record) -> Then:
         return lambda mark: self.versions.then(mark, record.phone)
+
+
+def _in_words(walk: Walk) -> str:
+    ends = walk.was if walk.was == walk.now else f"{walk.was} -> {walk.now}"
+    way = "LESS CARE" if walk.lowers else "more care" if walk.was != walk.now else "no less care"
+    lost = [f"no longer: task {one}" for one in walk.lost]
+    return "; ".join([f"{ends} ({way})", *lost, *(f"new: task {one}" for one in walk.gained)])

@@ -7,6 +7,7 @@ question that the other flow asks differently, words may answer something else: 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from itertools import count
@@ -22,17 +23,27 @@ from bot.turn import Clinic, Turn
 @dataclass(frozen=True, slots=True)
 class Walk:
     """One past walk: how it stood at its last turn, and how it would have. An outcome, else a disposition, else
-    ``open``."""
+    ``open``. *lost*, *gained*: tasks for staff that it made and would not make, and the other way round."""
 
     patient: str
     session: str
     was: str
     now: str
+    lost: tuple[str, ...] = ()
+    gained: tuple[str, ...] = ()
+
+    @property
+    def otherwise(self) -> bool:
+        """Its end or its tasks differ."""
+        return self.was != self.now or bool(self.lost or self.gained)
 
     @property
     def lowers(self) -> bool:
-        """Less care, or not comparable: then it counts as less. A walk without an end had no care to lose."""
-        return self.was not in ("open", "expired", self.now) and less_care(self.was, self.now)
+        """Less care, or not comparable: then it counts as less. A walk without an end had no care to lose, but a task. More
+        care brings its own tasks."""
+        if self.was not in ("open", "expired", self.now) and less_care(self.was, self.now):
+            return True
+        return bool(self.lost) and (self.was == self.now or less_care(self.was, self.now))
 
     @property
     def left_emergency(self) -> bool:
@@ -44,16 +55,22 @@ def what_if(patient: str, events: Iterable[Event], final: Record, then: Then, ne
     """Every walk of one log, with *new* in the place of the flow of its id."""
     record, step = Record(final.phone), ""
     walks: dict[str, Walk] = {}
+    tasks: dict[str, tuple[Counter[str], Counter[str]]] = {}
     for event in events:
         if "on" not in event:
             record = _outside(record, event)
             continue
         clinic = _with(then(event["on"])[0], new)
-        record = _again(clinic, patient, record, event, step).record
+        turn = _again(clinic, patient, record, event, step)
+        record = turn.record
         if "session" in event:
-            session = record.session
+            name, session = event["session"], record.session
+            before, after = tasks.setdefault(name, (Counter(), Counter()))
+            before.update(event.get("tasks", ()))
+            after.update(turn.tasks)
             now = _end((session.outcome, session.disposition)) if session else "open"
-            walks[event["session"]] = Walk(patient, event["session"], _end(event["result"]), now)
+            lost, gained = (tuple(sorted(one.elements())) for one in (before - after, after - before))
+            walks[name] = Walk(patient, name, _end(event["result"]), now, lost, gained)
             step = str(event["turn"])
     return list(walks.values())
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ from redis import Redis
 
 from bot.catalog import FLOWS, load_flows, word_files
 from bot.eventlog import Difference, UnknownEditionError, replay
-from bot.flow.load import load_flow
+from bot.flow.load import Loaded, load_flow
 from bot.publish import keep
+from bot.publish_command import move_open_ones
 from bot.record import Record, from_bytes, to_bytes
 from bot.replay import Again
 from bot.settings import Settings
@@ -233,3 +235,81 @@ def test_another_flow_shows_which_past_walks_would_have_ended_otherwise(store: S
     said_out: list[str] = []
     assert Again(store, said_out.append).otherwise([ward.patient], new) in (0, 1)
     assert "1 of 2 past walks" in said_out[-1]
+
+
+def test_another_flow_shows_which_past_walks_would_have_made_other_tasks(store: Store, tmp_path: Path) -> None:
+    """The same end without the task for a person is less care; the same end with one more is not."""
+    ward = Ward(store, 7, tmp_path, OPT_OUT_MODE="app")
+    for said in ("hi", "yes", "i cant breathe", "restart", "no"):
+        ward.talk.hear(PHONE, "sms", said, ward.key())
+    body = json.loads((FLOWS / "triage.json").read_text("utf-8"))
+    body["states"]["emergency"]["do"] = [{"cancel": "follow_ups"}]
+    body["states"]["declined"]["do"] = [{"task": "person"}]
+    new, versions, said_out = load_flow(json.dumps(body), "new.json"), Versions(ward.published), list[str]()
+    walks = what_if(ward.patient, ward.events(), ward.record(), lambda mark: versions.then(mark, PHONE), new)
+    assert [(walk.lost, walk.gained, walk.lowers) for walk in walks if walk.otherwise] == [
+        (("emergency",), (), True), ((), ("person",), False),
+    ]  # fmt: skip
+    assert Again(store, said_out.append).otherwise([ward.patient], new) == 1
+    assert "emergency (LESS CARE); no longer: task emergency" in said_out[0]
+    assert "staff (no less care); new: task person" in said_out[1]
+    assert "2 of 2 past walks" in said_out[-1]
+    assert "1 with less care, 0 leave emergency" in said_out[-1]
+
+
+def newer(ward: Ward, edit: Callable[[Any], None]) -> Loaded:
+    """Triage after *edit*, published beside what was live; the ward serves it from here on."""
+    body = json.loads((FLOWS / "triage.json").read_text("utf-8"))
+    edit(body)
+    new = load_flow(json.dumps(body), "triage.json")
+    flows = {**load_flows(), "triage": new}
+    edition = replace(edition_of(ward.settings), flows={name: one.hash for name, one in flows.items()})
+    keep(ward.published, edition, flows, word_files())
+    ward.talk.clinic = replace(ward.talk.clinic, flows=flows, mark=edition.mark, version=Versions(ward.published).flow)
+    return new
+
+
+def test_a_moved_conversation_goes_on_in_the_new_version_and_replays(store: Store, tmp_path: Path) -> None:
+    """Said before anything moves; moved once; the next text is the new version's; the log of both versions runs again."""
+    ward, said = Ward(store, 9, tmp_path, OPT_OUT_MODE="app"), list[str]()
+    for words in ("hi", "yes", "no"):
+        ward.talk.hear(PHONE, "sms", words, ward.key())
+    before = ward.record().session
+    new = newer(ward, lambda body: body["texts"]["screen_c"]["en"].update(sms="Anything else? Reply YES or NO"))
+    versions = Versions(ward.published)
+    assert move_open_ones(store, versions, ward.talk, said.append, dry=True) == {"": 1}
+    assert said == [
+        "1 open conversations can move to the new version (same place by the same answers, proved from there)."
+    ]
+    assert ward.record().session == before
+    assert move_open_ones(store, versions, ward.talk, said.append, dry=False) == {"": 1}
+    session = ward.record().session
+    assert session
+    assert before
+    assert session == before.but(flow_hash=new.hash)
+    assert not move_open_ones(store, versions, ward.talk, said.append, dry=False)
+    assert "Anything else?" in ward.talk.hear(PHONE, "sms", "no", ward.key()).decode()
+    assert [event["in"] for event in ward.events()].count("moved") == 1
+    assert ward.again()[1] is None
+    assert Again(store, said.append).compare([ward.patient]) == 0
+
+
+def test_a_conversation_whose_question_is_gone_stays_and_ends_in_its_own_version(store: Store, tmp_path: Path) -> None:
+    """It is named with the reason, and hears the words it began with."""
+    ward, said = Ward(store, 9, tmp_path, OPT_OUT_MODE="app"), list[str]()
+    for words in ("hi", "yes", "no", "no", "no"):
+        ward.talk.hear(PHONE, "sms", words, ward.key())
+
+    def edit(body: Any) -> None:
+        body["states"]["how_bad"] = body["states"].pop("severity")
+        body["states"]["route"]["asks"][0] = "how_bad"
+
+    newer(ward, edit)
+    found = move_open_ones(store, Versions(ward.published), ward.talk, said.append, dry=False)
+    assert found == {"its question is gone": 1}
+    assert "1 stay on their version until they end: its question is gone." in said
+    ward.talk.hear(PHONE, "sms", "9", ward.key())
+    session = ward.record().session
+    assert session
+    assert (session.outcome, session.flow_hash) == ("pmr", load_flows()["triage"].hash)
+    assert ward.again()[1] is None
