@@ -49,6 +49,8 @@ def booklet_command(file: Path, target: Path | None, older: Path | None, name: s
     readable."""
     if (name is None) != (mark is None):
         raise click.UsageError("--signed NAME and --version VERSION (as printed on the signed page) go together.")
+    if target and not target.parent.is_dir():
+        raise click.UsageError(f"There is no folder {target.parent} to write the page into.")
     try:
         book = make_booklet(file, older, SIGNED, name, mark)
         page = book.html(TEMPLATE.read_text("utf-8"))
