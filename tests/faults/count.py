@@ -161,6 +161,9 @@ def _sends(figures: Figures, books: Books) -> None:
         figures.check("double send that nobody knows of", effect, len(sids) == 1 or how[effect] in ("again", "found"))
     for effect in flagged:
         figures.check("ambiguous send that was not settled", effect, bool(how[effect]))
+    asked = sum(one == "person" for one in how.values())
+    told = sum(task.kind == "ambiguous_send" for task in books.store.tasks())
+    figures.check("person who was not asked", (asked, told), told >= asked)
     listed = {one["sid"] for one in books.taken()}
     figures.check("the door and the local Twilio differ", "", listed == {sid for _, sid in door.taken})
     figures.seen |= {

@@ -48,8 +48,7 @@ def crash(run: Run) -> Figures:
         began = time.monotonic()
         patients, hooks = _talk(run, settings, enemy)
         _rest(books)
-        before = len(product.carrier_door.taken)
-        _remind(run, books, enemy, before)
+        _remind(run, books, enemy)
         _rest(books)
         figures = count(books, patients)
         figures.check("answer that took too long", round(hooks.slowest, 1), hooks.slowest < ANSWER_SECONDS)
@@ -77,7 +76,7 @@ def _told(product: Product) -> Iterator[None]:
 
 def _talk(run: Run, settings: Settings, enemy: Enemy) -> tuple[Sequence[Patient], Hooks]:
     """Everybody says what they have to say, no faster than harm is done."""
-    watch = Watch()
+    watch = Watch(enemy.product.cpu_seconds)
 
     def pace(answered: int) -> None:
         while answered > run.turns_per_harm * (1 + sum(enemy.done.values())) and enemy.raging:
@@ -85,12 +84,13 @@ def _talk(run: Run, settings: Settings, enemy: Enemy) -> tuple[Sequence[Patient]
             time.sleep(0.02)
 
     hooks = Hooks(settings, pace)
+    hooks.watch.used = enemy.product.cpu_seconds
     enemy.life = lambda: hooks.counts["answers"]
     with enemy, ThreadPoolExecutor(8) as pool:
         return list(pool.map(lambda number: Patient(hooks, number, run.seed).talk(), range(1, run.patients + 1))), hooks
 
 
-def _remind(run: Run, books: Books, enemy: Enemy, before: int) -> None:
+def _remind(run: Run, books: Books, enemy: Enemy) -> None:
     """Half an hour later everyone who left a question open is reminded once; the workers die in the middle of it."""
     # The hunter has the workers for itself; in a short run it is alone.
     spared = (one.__name__ for one in enemy.kinds) if run.rounds else ("kill_worker", "freeze_worker", "clock_behind")
@@ -99,16 +99,14 @@ def _remind(run: Run, books: Books, enemy: Enemy, before: int) -> None:
     books.now.advance(HALF_AN_HOUR)
     enemy.lose_sends()
     enemy.life = lambda: len(books.product.carrier_door.taken)
-    watch, wanted = Watch(), before + round(run.patients * 0.6)
     with enemy:
-        while len(books.product.carrier_door.taken) < wanted:
-            _wait(books, watch)
+        _rest(books)
     books.product.carrier_door.moment = lambda: None
 
 
 def _rest(books: Books) -> None:
     """Until nothing is kept, due or begun any more."""
-    watch = Watch()
+    watch = Watch(books.product.cpu_seconds)
     while (left := overdue(books)) is None or any(left[:3]):
         _wait(books, watch)
 

@@ -22,14 +22,14 @@ from tests.faults.stage import Run, crash, settings_of
 
 # The run itself fails when nothing moves for a minute and a half; this is only for a machine that stands still.
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(3600)]
-SIZE = int(os.environ.get("FAULTS_SIZE", "500"))
+SIZE = int(os.environ.get("FAULTS_SIZE", "300"))
 SEED = int(os.environ.get("FAULTS_SEED", "0")) or random.randrange(1, 10**6)
 
 
 def test_nothing_is_lost_and_nothing_is_done_twice_whatever_dies() -> None:
     """0 lost turns, 0 lost effects, 0 double turns, 0 undetected double sends."""
     run = Run(
-        seed=SEED, patients=SIZE, workers=2, settle=15.0, longest=2.0, turns_per_harm=SIZE / 15, texts_per_kill=SIZE // 25
+        seed=SEED, patients=SIZE, workers=2, settle=15.0, longest=2.0, turns_per_harm=20, texts_per_kill=12
     )  # fmt: skip
     assert not crash(run).wrong
 
