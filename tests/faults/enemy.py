@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 
+from redis import Redis
 from redis.exceptions import RedisError
 
 from bot.sandbox.clock import clock_in
@@ -126,7 +127,7 @@ class Enemy:
         self._configured("min-replicas-to-write", "1", "0")
 
     def make_read_only(self) -> None:
-        with connect(self.product.server.url) as client:
+        with self._store() as client:
             client.replicaof("127.0.0.1", "1")
             self._last()
             client.replicaof("NO", "ONE")
@@ -136,8 +137,12 @@ class Enemy:
         self._last()
         self.product.make_room()
 
+    def _store(self) -> Redis:
+        """A client that waits, so that what was done is also undone on a busy machine."""
+        return connect(self.product.server.url, role="worker")
+
     def _configured(self, name: str, bad: str, good: str) -> None:
-        with connect(self.product.server.url) as client:
+        with self._store() as client:
             client.config_set(name, bad)
             self._last()
             client.config_set(name, good)

@@ -6,9 +6,11 @@ worker believes after FAULTS_SETTLE seconds, not after three minutes, that a sen
 
 from __future__ import annotations
 
+import faulthandler
 import mmap
 import os
 import runpy
+import signal
 import struct
 import sys
 import time
@@ -51,6 +53,7 @@ def settle_sooner(seconds: float) -> None:
 
 def main() -> None:
     role, module = sys.argv[1:3]
+    faulthandler.register(signal.SIGUSR1)  # every thread says where it is, when a run is stuck
     skew, real = Skew(Path(os.environ["FAULTS_SKEW"])), time.time
     time.time = lambda: real() + skew[role]
     if "worker" in role:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -68,8 +70,11 @@ def _told(product: Product) -> Iterator[None]:
     try:
         yield
     except Exception:
+        for pid in product.pids("tests.faults.part"):
+            os.kill(pid, signal.SIGUSR1)
+        time.sleep(1.0)
         print(
-            product.log()[-6000:], (product.server.folder / "log").read_text("utf-8", "replace")[-4000:], sep="\n--\n"
+            product.log()[-20_000:], (product.server.folder / "log").read_text("utf-8", "replace")[-4000:], sep="\n--\n"
         )
         raise
 
