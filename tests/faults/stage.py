@@ -69,7 +69,7 @@ def _told(product: Product) -> Iterator[None]:
     """A run that ends otherwise than by counting shows what the product and its store said last."""
     try:
         yield
-    except Exception:
+    except BaseException:
         for pid in product.pids("tests.faults.part"):
             os.kill(pid, signal.SIGUSR1)
         time.sleep(1.0)
