@@ -175,6 +175,6 @@ class CarrierDoor:
         self.taken.append((parse_qs(urlsplit(callback).query)["m"][0], json.loads(answer)["sid"]))
 
 
-def losses(dice: random.Random, count: int) -> list[str]:
-    """Some texts that get lost there and back, with others between that do not: five in a row would stop all sending."""
-    return [dice.choice(("before", "after", "", "")) for _ in range(count)]
+def losses(dice: random.Random) -> list[str]:
+    """Of six texts some get lost there and some back; five lost in a row would stop all sending."""
+    return dice.sample(("before", "after", dice.choice(("before", "after")), "", "", ""), 6)

@@ -156,7 +156,7 @@ class Enemy:
         self.product.store_door.stall += self.dice.randint(1, 3)
 
     def lose_sends(self) -> None:
-        self.product.carrier_door.plan += losses(self.dice, 6)
+        self.product.carrier_door.plan += losses(self.dice)
 
     def clock_ahead(self) -> None:
         self.product.skew[self._somebody()] = JUMP
@@ -175,7 +175,7 @@ class Hunter:
     """Kills every worker at the worst moment of a send: before it reaches the carrier, when it was taken, right after."""
 
     def __init__(self, enemy: Enemy, every: int) -> None:
-        self.enemy, self.every, self._left = enemy, every, every
+        self.enemy, self.every, self._left = enemy, every, 3 * every
         self._lock = threading.Lock()
 
     def moment(self) -> None:

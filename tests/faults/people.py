@@ -157,6 +157,7 @@ class Patient:
         while left:
             if not action:
                 attempt += 1
+                time.sleep(0.5)
                 action = self._dial(attempt)
                 if not action and attempt > 20:
                     return
