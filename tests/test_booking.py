@@ -23,6 +23,7 @@ from flask.testing import FlaskClient
 from bot.booked import keep
 from bot.record import ERASED, Record, from_bytes
 from bot.store.embedded import EmbeddedServer
+from bot.turn import Heard, Turn
 from bot.web import create_app
 from bot.web.shelter import Shelter
 from bot.wiring import App, build, make_shelter
@@ -312,7 +313,11 @@ def test_of_somebody_unknown_or_erased_nothing_is_kept(pages: Pages, page: str) 
     strange = json.loads(json.dumps(BOOKED[page]).replace("0188", "0177"))
     assert pages.send(page, strange) == 200
     assert pages.app.store.client.dbsize() == before
-    pages.app.conversation.note(pages.patient, "erased", facts=frozenset({ERASED}))
+    pages.app.conversation.staff_turn(
+        pages.patient,
+        "erased",
+        lambda record, now: (Turn(record.but(facts=frozenset({ERASED})), Heard("sms", "en")), b""),
+    )
     assert pages.send(page, BOOKED[page]) == 200
     assert pages.told() == []
 
