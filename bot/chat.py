@@ -9,7 +9,9 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
 from typing import Any, Literal
+from zoneinfo import ZoneInfo
 
 from bot.catalog import make_clinic
 from bot.consent import hours_for
@@ -65,7 +67,11 @@ class Chat:
         door: Literal["sms", "voice"] = "sms" if self.channel == "sms" else "voice"
 
         def decide(record: Record, now: float) -> tuple[Turn, bytes]:
-            found = open_walk(self.conversation.clinic, "you", record.but(phone=PHONE, result=outcome), flow, door, now)
+            clinic = self.conversation.clinic
+            soon = datetime.fromtimestamp(now, ZoneInfo(clinic.zone)) + timedelta(days=2)
+            visit_at = record.visit_at or soon.replace(hour=14, minute=30).timestamp()
+            record = record.but(phone=PHONE, result=outcome, visit_at=visit_at)
+            found = open_walk(clinic, "you", record, flow, door, now)
             self._keep(found.heard)
             return found, b""
 

@@ -20,13 +20,15 @@ BEFORE, AFTER_MISSED, AFTER_CANCELLED = ("F6", "F7", "F8"), ("F9",), ("F10", "F1
 # A fact that is no longer so once another is.
 UNDOES = {"released": frozenset({"booked", "link_opened"}), "booked": frozenset({"released"})}
 DAYS = {
-    "en": ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"),
-    "es": ("lun", "mar", "mié", "jue", "vie", "sáb", "dom"),
+    "en": ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"),
+    "es": ("lunes", "martes", "miércoles", "jueves", "viernes", "sábado", "domingo"),
 }
 MONTHS = {
-    "en": ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"),
-    "es": ("ene", "feb", "mar", "abr", "may", "jun", "jul", "ago", "sep", "oct", "nov", "dic"),
-}
+    "en": ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+           "December"),
+    "es": ("enero", "febrero", "marzo", "abril", "mayo", "junio", "julio", "agosto", "septiembre", "octubre",
+           "noviembre", "diciembre"),
+}  # fmt: skip
 
 
 def due_of(one: model.FollowUp, visit_at: float, now: float) -> float | None:
@@ -38,13 +40,16 @@ def due_of(one: model.FollowUp, visit_at: float, now: float) -> float | None:
     return start + model.minutes(one.after or "PT0M") * 60
 
 
-def spoken(visit_at: float, zone: str, language: str) -> dict[str, str]:
-    """{day} and {time} of a visit, at the clinic: Tue, Dec 2 and 2:30 PM; nothing when none is known."""
+def spoken(visit_at: float, zone: str, language: str, channel: str = "sms") -> dict[str, str]:
+    """{day} and {time} of a visit, at the clinic: Tue, Dec 2 and 2:30 PM, for the ear Tuesday, December 2; nothing when
+    none is known."""
     if not visit_at:
         return {}
     at = datetime.fromtimestamp(visit_at, ZoneInfo(zone))
-    day, month = DAYS[language][at.weekday()], MONTHS[language][at.month - 1]
-    words = f"{day} {at.day} {month}" if language == "es" else f"{day}, {month} {at.day}"
+    day, month, of = DAYS[language][at.weekday()], MONTHS[language][at.month - 1], " de "
+    if channel == "sms":
+        day, month, of = day[:3], month[:3], " "
+    words = f"{day} {at.day}{of}{month}" if language == "es" else f"{day}, {month} {at.day}"
     return {"day": words, "time": f"{at.hour % 12 or 12}:{at.minute:02} {'AM' if at.hour < 12 else 'PM'}"}
 
 

@@ -31,7 +31,7 @@ class Work:
         self.later: list[Later] = []
         self.tasks: list[str] = []
         self.links: list[tuple[str, str]] = []
-        self.values = spoken(record.visit_at, clinic.zone, step.session.language)
+        self.values = spoken(record.visit_at, clinic.zone, step.session.language, step.session.channel)
         self.dropped: list[str] = []
         self.notes: dict[str, Any] = {}
         # This turn's own answer takes the place of what was still to be sent, or to be sent again.

@@ -129,3 +129,28 @@ def test_a_landline_is_called_for_its_check_in_only_when_it_agreed_to_calls(line
         assert "How is the problem you told us about?" in " ".join(ringing[0].press("1"))
         assert "Do you have anything new" in " ".join(ringing[0].press("3"))
         assert "Keep your visit" in " ".join(ringing[0].press("2"))
+
+
+def test_a_patient_who_gets_worse_misses_a_visit_and_gives_the_next_one_up(line: Line) -> None:
+    """Worse is a task and is re-screened; a missed visit gets one new link; a visit given up is nudged for again."""
+    weeks, visit = Weeks(line), line.app.conversation.visit
+    weeks.say("hi", "yes", "no", "no", "no", "9", "yes", "no")
+    weeks.until(3.5)
+    assert "Any NEW" in weeks.say("worse")
+    assert "Our staff will call you" in weeks.say("no")
+    assert line.tasks() == ["worse"]
+    line.app.conversation.agree(PATIENT, "form", (Consent("visits", True, 1.0, "booking form", "", "text"),))
+    visit(PATIENT, "b1", "booked", weeks.start + 6.5 * DAY)
+    assert [text[:28] for _, text in weeks.until(6)] == ["CLS Health: You have a visit"]
+    assert "See you" in weeks.say("1")
+    weeks.until(6.6)
+    visit(PATIENT, "m1", "missed")
+    # The fourth text of the week waits for the eighth day.
+    assert [text for _, text in weeks.until(8.7)] == ["CLS Health: We missed you at your visit. Rep"]
+    assert "Pick a time: http" in weeks.say("1")
+    visit(PATIENT, "b2", "booked", weeks.start + 14.5 * DAY)
+    assert [text[:28] for _, text in weeks.until(12.8)] == ["CLS Health: You have a visit"]
+    assert "Pick a new time" in weeks.say("3")
+    assert line.tasks() == ["worse", "visit_change"]
+    assert [text for _, text in weeks.until(15)] == ["CLS Health: Do you still need a visit? Book:"]
+    assert line.stage.sandbox.debugger == []

@@ -33,6 +33,17 @@ def transcript(request: pytest.FixtureRequest) -> Transcript:
     return found
 
 
+@pytest.mark.parametrize("language", ["en", "es"])
+@pytest.mark.parametrize("by", ["text", "call"])
+@pytest.mark.parametrize(
+    "flow", ["appointment", "booked_check", "check_in", "no_show", "outreach", "peg", "post_visit"]
+)
+def test_every_follow_up_is_shown_in_both_languages_by_text_and_by_call(flow: str, by: str, language: str) -> None:
+    """A new flow, or a text that is changed, is read as a conversation once in each."""
+    shown = [one for one in ALL if one.flow and one.flow[0] == flow and one.language == language]
+    assert any((one.channel == "sms") == (by == "text") for one in shown)
+
+
 def test_a_conversation_goes_as_written(transcript: Transcript) -> None:
     """By its channel, through the same code as the web, nothing stored."""
     begun = transcript.flow is not None
