@@ -141,7 +141,7 @@ def test_a_patient_who_gets_worse_misses_a_visit_and_gives_the_next_one_up(line:
     assert line.tasks() == ["worse"]
     line.app.conversation.agree(PATIENT, "form", (Consent("visits", True, 1.0, "booking form", "", "text"),))
     visit(PATIENT, "b1", "booked", weeks.start + 6.5 * DAY)
-    assert [text[:28] for _, text in weeks.until(6)] == ["CLS Health: You have a visit"]
+    assert [text[:28] for _, text in weeks.until(5)] == ["CLS Health: You have a visit"]
     assert "See you" in weeks.say("1")
     weeks.until(6.6)
     visit(PATIENT, "m1", "missed")
@@ -149,7 +149,7 @@ def test_a_patient_who_gets_worse_misses_a_visit_and_gives_the_next_one_up(line:
     assert [text for _, text in weeks.until(8.7)] == ["CLS Health: We missed you at your visit. Rep"]
     assert "Pick a time: http" in weeks.say("1")
     visit(PATIENT, "b2", "booked", weeks.start + 14.5 * DAY)
-    assert [text[:28] for _, text in weeks.until(12.8)] == ["CLS Health: You have a visit"]
+    assert [text[:28] for _, text in weeks.until(13)] == ["CLS Health: You have a visit"]
     assert "Pick a new time" in weeks.say("3")
     assert line.tasks() == ["worse", "visit_change"]
     assert [text for _, text in weeks.until(15)] == ["CLS Health: Do you still need a visit? Book:"]
