@@ -30,7 +30,8 @@ def what_is_asked(clinic: Clinic, record: Record) -> Expects | None:
 
 def understand(clinic: Clinic, record: Record, given: Input, expects: Expects | None) -> tuple[Record, Reading]:
     """What was said, read without the ZIP code that was stated in it, which the record keeps."""
-    zip_code, rest = stated(given.said, asked=expects is not None) if given.digits is None else ("", "")
+    asked = expects is not None and expects.type == "scale0_10"
+    zip_code, rest = stated(given.said, asked=asked) if given.digits is None else ("", "")
     if not zip_state(zip_code):
         return record, _read(clinic, record, given, expects)
     read = (

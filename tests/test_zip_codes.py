@@ -92,3 +92,13 @@ def test_it_is_kept_in_spanish_too() -> None:
     weeks = Weeks(language="es")
     weeks.say("hola", "si")
     assert "Le escribiremos a la hora de alli" in weeks.say("mi codigo postal es 79901")
+
+
+def test_alone_it_counts_at_a_question_for_yes_or_no_which_is_put_again() -> None:
+    """The text that invites a ZIP code ends with such a question."""
+    weeks = Weeks()
+    assert "Text ZIP" in weeks.say("hi", "yes", "no", "no", "no", "9", "yes")
+    answer = weeks.say("79901")
+    assert "by the time there" in answer
+    assert "May we ask 3 quick questions" in answer
+    assert weeks.record.zip_code == "79901"

@@ -1,7 +1,7 @@
 """A ZIP code that a patient states, and what is left to read without it. Pure.
 
 A number counts as a ZIP code only when it is called one, when somebody lives there, or when it is all that is said and
-nothing was asked: "pain 10000" names no place. Whether it exists, bot/places.py knows.
+no number was asked for: "pain 10000" names no place. Whether it exists, bot/places.py knows.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ LONGEST = 1600
 
 
 def stated(said: str, *, asked: bool) -> tuple[str, str]:
-    """(the five digits, what is left to read); ("", *said*) when no ZIP code is stated. *asked*: a question is open."""
+    """(the five digits, what is left to read); ("", *said*) when no ZIP code is stated. *asked*: a question for a
+    number is open."""
     if len(said) > LONGEST or not _FIVE.search(said):
         return "", said
     said = " ".join(said.split())
