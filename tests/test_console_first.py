@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.cookiejar
 import re
 import time
+from collections import Counter
 from typing import Any
 from urllib.error import HTTPError
 from urllib.parse import urlencode
@@ -35,6 +36,27 @@ def hear(place: Place, phone: str, text: str) -> None:
     place.conversation.hear(phone, "sms", text, f"SM{place.at}")
 
 
+def counts(store: Store) -> Counter[str]:
+    """Everything that the dashboard counts."""
+    client: Any = store.client
+    found: Counter[str] = Counter()
+    for key in client.keys("{b*}n:*"):
+        found.update({field.decode(): int(many) for field, many in client.hgetall(key).items()})
+    return +found
+
+
+def walks(counted: Counter[str]) -> dict[str, int]:
+    """Without what texts cost, which no patient's log tells."""
+    return {field: many for field, many in counted.items() if not field.startswith("$")}
+
+
+def test_when_only_made_up_patients_were_here_every_count_goes_with_them(place: Place) -> None:
+    hear(place, demo.PHONES[0], "hi")
+    assert counts(place.desk.store)
+    assert demo.remove(place.desk.settings, place.desk.store, place.at) == 1
+    assert not counts(place.desk.store)
+
+
 def test_no_demo_data_among_real_patients_or_where_sending_is_live(place: Place, tmp_path: Any) -> None:
     store = place.desk.store
     assert demo.why_not(place.desk.settings, store) == ""
@@ -62,10 +84,12 @@ def test_a_local_twilio_that_is_away_is_a_sentence(place: Place) -> None:
 
 def test_made_up_patients_are_marked_in_every_list_and_gone_in_one_press(place: Place) -> None:
     """A real patient beside them keeps everything; also what is kept for ever of a STOP goes, because nobody gave it."""
+    place.says("i cant breathe")
+    counted = counts(place.desk.store)
     hear(place, demo.PHONES[5], "i cant breathe")
     hear(place, demo.PHONES[9], "hello")
     hear(place, demo.PHONES[9], "STOP")
-    place.says("i cant breathe")
+    assert counts(place.desk.store) != counted
     client = place.browser(place.person("administrator", "Ana"))
     page = client.get("/").text
     assert "2 made-up patients" in page
@@ -86,6 +110,7 @@ def test_made_up_patients_are_marked_in_every_list_and_gone_in_one_press(place: 
         if one.encode() in key
     ]
     assert left == []
+    assert walks(counts(place.desk.store)) == walks(counted)
     assert [task.patient for task in place.desk.store.tasks()] == [place.patient]
     assert "made-up patients are among" not in client.get("/").text
 

