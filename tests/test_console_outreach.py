@@ -171,6 +171,8 @@ def test_a_body_that_the_server_refuses_while_it_comes_in_is_answered_with_a_sen
         (b"phone,x\n+17135550142,a\0b\n", "NUL"),
         (b"phone,x\n+17135550142\n", "1 values"),
         (b"phone,x\n\xff\xfe\n", "UTF-8"),
+        (b"phone" + b",x" * 100 + b"\n1" + b"," * 100 + b"\n", "100 columns"),
+        (b"phone\n" + b"1\n" * 100_001, "100,000 rows"),
     ],
 )
 def test_a_file_of_the_wrong_kind_is_refused_in_words_and_not_kept(
@@ -183,6 +185,25 @@ def test_a_file_of_the_wrong_kind_is_refused_in_words_and_not_kept(
     assert "Nothing was changed" in answer.text
     assert 'type="file"' in answer.text
     assert not place.desk.store.client.keys("{console}draft*")
+
+
+def test_a_file_of_thousands_of_rows_is_taken(place: Place, ana: Person) -> None:
+    """Whatever the pieces are in which the server reads it."""
+    client = place.browser(ana)
+    for count in (1_500, 4_001):
+        assert given(client, rows(count)).status_code == 303
+    here = prepared(client, rows(3_000))
+    assert "Type the number of recipients, 3000, to send" in client.get(f"{here}/check").text
+
+
+def test_uploads_of_one_person_do_not_fill_the_store(place: Place, ana: Person) -> None:
+    """The newest five stay."""
+    client = place.browser(ana)
+    for number in range(7):
+        place.at += 1
+        given(client, rows(1, number), f"file {number}.csv")
+    assert [one.name for one in place.desk.drafts.of(ana.id)] == [f"file {number}.csv" for number in (6, 5, 4, 3, 2)]
+    assert len(place.desk.store.client.keys("{console}draft:*:file")) == 5
 
 
 def test_an_upload_bomb_is_refused_before_it_is_read(place: Place, ana: Person) -> None:

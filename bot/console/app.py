@@ -48,7 +48,8 @@ def create_app(desk: Desk) -> Flask:
     """The console process's app."""
     app = Flask("bot.console", static_folder=None, template_folder="templates")
     app.request_class = InMemory
-    app.config.update(MAX_CONTENT_LENGTH=UPLOAD_LIMIT, MAX_FORM_MEMORY_SIZE=BODY_LIMIT, PROPAGATE_EXCEPTIONS=False)
+    # The library counts the piece of a file that it is just reading as memory, too; a form is held to BODY_LIMIT by _answer.
+    app.config.update(MAX_CONTENT_LENGTH=UPLOAD_LIMIT, MAX_FORM_MEMORY_SIZE=UPLOAD_LIMIT, PROPAGATE_EXCEPTIONS=False)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.globals.update(asset=assets.address, places=[route for route in ROUTES if route.nav], terms=terms)
     for route in ROUTES:

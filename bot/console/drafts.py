@@ -19,6 +19,7 @@ from bot.outreach.plan import Options, Plan
 from bot.store.store import Store
 
 LIFE_SECONDS = 2 * 3600
+MOST = 5
 PLANS, PLAN_SECONDS = 2, 600.0
 LONGEST_NAME = 80
 
@@ -47,7 +48,9 @@ class Drafts:
         self._lock = threading.Lock()
 
     def begin(self, by: str, name: str, raw: bytes, options: Options, at: float) -> Draft:
-        """Keep an uploaded file."""
+        """Keep an uploaded file. Of one person's the newest few stay: uploads must not fill the store of the clinic."""
+        for old in self.of(by)[MOST - 1 :]:
+            self.remove(old)
         draft = Draft(secrets.token_urlsafe(16), by, name[-LONGEST_NAME:], at, len(raw), options)
         file = self._file(draft.id)
         self._redis.set(file, self._cipher.seal(file, raw), ex=LIFE_SECONDS)

@@ -34,6 +34,10 @@ GONE = sentence(
     "This file is no longer kept: it goes two hours after the last step, when it was sent, and when it is thrown away. "
     "Choose it again."
 )
+MOST_COLUMNS, MOST_ROWS = 100, 100_000  # what one page and this process's memory can hold for several people at once
+TOO_MUCH = sentence(
+    "At most {columns} columns and {rows} rows can be taken here. Save only the columns that are needed, or split it."
+)
 CHOOSE = sentence("Choose a file first.")
 
 
@@ -52,9 +56,13 @@ def upload(visit: Visit) -> Response:
     if given is None or not given.filename:
         return visit.page("campaign_new.html", 422, faults=[visit.say(CHOOSE)])
     try:
-        found = glance(raw).found
+        top = glance(raw)
     except SheetError as error:
         return visit.page("campaign_new.html", 422, faults=list(_told(visit, error)))
+    if len(top.headers) > MOST_COLUMNS or top.rows > MOST_ROWS:
+        says = visit.say(TOO_MUCH, columns=MOST_COLUMNS, rows=f"{MOST_ROWS:,}")
+        return visit.page("campaign_new.html", 422, faults=[says])
+    found = top.found
     mapping: dict[str, str | int] = {field: found.get(field, "") for field in FIELDS}
     name = given.filename.replace("\\", "/").rpartition("/")[2]
     draft = visit.desk.drafts.begin(visit.who.id, name, raw, Options(mapping=mapping), visit.desk.now())

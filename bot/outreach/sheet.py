@@ -83,11 +83,12 @@ class Sheet:
 @dataclass(frozen=True, slots=True)
 class Glance:
     """The top of a file, for whoever says which column is which. *found*: field -> the one column whose name says it;
-    *samples*: the first rows."""
+    *samples*: the first of its *rows*."""
 
     headers: tuple[str, ...]
     found: Mapping[str, int]
     samples: list[list[str]]
+    rows: int
 
 
 def read_sheet(raw: bytes, mapping: Mapping[str, str | int] | None = None) -> Sheet:
@@ -113,7 +114,7 @@ def glance(raw: bytes, rows: int = 3) -> Glance:
         raise SheetError(_first_of(faults))
     fits = {field: _fits(headers, field) for field in FIELDS}
     found = {field: columns[0] for field, columns in fits.items() if len(columns) == 1}
-    return Glance(headers, found, [cells for _, cells in body[:rows]])
+    return Glance(headers, found, [cells for _, cells in body[:rows]], len(body))
 
 
 def too_large(size: int) -> Fault:
