@@ -40,16 +40,15 @@ class Guard:
 
     def decide(self, context: Context) -> bool | None:
         """True, False, or None when it depends on what was not asked yet."""
-        if self.op in ("all", "any"):
-            return self._combine(context)
+        compare = _COMPARE.get(self.op)
+        if compare is not None:
+            return compare(context[self.name], self.value) if self.name in context else None
+        if self.op == "answered":
+            return self.name in context
         if self.op == "not":
             inner = self.parts[0].decide(context)
             return None if inner is None else not inner
-        if self.op == "answered":
-            return self.name in context
-        if self.name not in context:
-            return None
-        return _COMPARE[self.op](context[self.name], self.value)
+        return self._combine(context)
 
     def _combine(self, context: Context) -> bool | None:
         settles = self.op == "any"

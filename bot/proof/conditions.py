@@ -14,7 +14,7 @@ from bot.flow.invariant import Check, Condition, tests_of
 from bot.flow.load import EVENTS, Loaded, Problem, domain
 from bot.proof.explore import ALWAYS_MOVE, HANDED, Move, begins
 from bot.proof.future import effect_names
-from bot.proof.partial import Leaf, Tree, leaves, reduce_condition, reduce_guard, reduce_tree
+from bot.proof.partial import Leaf, Tree, holds, leaves, reduce_condition, reduce_guard, reduce_tree
 from bot.proof.talk import Talk
 from bot.wording import MissingPlaceholderError
 
@@ -125,15 +125,15 @@ class _Look:
         return found
 
     def _judge(self, before: Context, after: Context) -> Verdict:
-        def leaf(one: Leaf) -> Tree:
+        def leaf(one: Leaf) -> bool:
             return one[1].decide(before if one[0] == "was" else after) is True
 
-        hit = [(at, then) for at, when, then in self.trees if reduce_tree(when, leaf) is True]
-        broken = tuple([at for at, then in hit if reduce_tree(then, leaf) is False])
+        hit = [(at, then) for at, when, then in self.trees if holds(when, leaf)]
+        broken = tuple([at for at, then in hit if not holds(then, leaf)])
         masks = [0, 0]
         for place, *both in self.latched:
             for side, tree in enumerate(both):
-                masks[side] |= (reduce_tree(tree, leaf) is True) << place
+                masks[side] |= holds(tree, leaf) << place
         return Verdict((*self.settled, *[at for at, _ in hit]), broken, masks[0], masks[1])
 
 

@@ -48,12 +48,29 @@ def reduce_condition(one: Condition, leaf: Callable[[Condition], Tree]) -> Tree:
 
 def reduce_tree(tree: Tree, leaf: Callable[[Leaf], Tree]) -> Tree:
     """*tree* with each leaf replaced by what *leaf* says of it."""
-    if isinstance(tree, bool):
+    if tree is True or tree is False:
         return tree
-    if isinstance(tree, tuple) and tree[0] in ("all", "any"):
-        return combined(tree[0], (reduce_tree(part, leaf) for part in tree[1]))
-    if isinstance(tree, tuple) and tree[0] == "not":
-        return turned(reduce_tree(tree[1], leaf))
+    op = tree[0]  # type: ignore[index]  # a tuple: what is no bool is one
+    if op == "all" or op == "any":
+        return combined(op, (reduce_tree(part, leaf) for part in tree[1]))  # type: ignore[index]  # as above
+    if op == "not":
+        return turned(reduce_tree(tree[1], leaf))  # type: ignore[index]  # as above
+    return leaf(tree)
+
+
+def holds(tree: Tree, leaf: Callable[[Leaf], bool]) -> bool:
+    """Whether *tree* is true when *leaf* decides each leaf."""
+    if tree is True or tree is False:
+        return tree is True
+    op = tree[0]  # type: ignore[index]  # a tuple: what is no bool is one
+    if op == "all" or op == "any":
+        settles = op == "any"
+        for part in tree[1]:  # type: ignore[index]  # as above
+            if holds(part, leaf) is settles:
+                return settles
+        return not settles
+    if op == "not":
+        return not holds(tree[1], leaf)  # type: ignore[index]  # as above
     return leaf(tree)
 
 

@@ -1,4 +1,4 @@
-"""How many mechanical mutants of flows/triage.json the check catches. The whole run is slow: ``-m faults``."""
+"""How many mechanical mutants of the flows the check catches. The whole run is slow: ``-m soak``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,11 @@ from collections import Counter
 
 import pytest
 
-from tests.proof.mutants import judge, main, mutants
+from bot.catalog import load_flows
+from tests.proof.mutants import judge, mutants, sampled, score
+
+# Mutants that change a turn, that nothing catches, and why each is harmless all the same.
+EXCUSED: dict[str, str] = {}
 
 
 def test_there_are_several_hundred_mutants_of_each_kind() -> None:
@@ -28,6 +32,19 @@ def test_nearly_every_mutant_of_a_sample_is_caught() -> None:
 
 @pytest.mark.soak
 @pytest.mark.timeout(5400)
-def test_at_least_95_of_a_hundred_mutants_are_caught() -> None:
-    """All of them, on every core; survivors are printed."""
-    assert main() == 0
+def test_of_all_mutants_of_triage_at_least_99_of_a_hundred_are_caught() -> None:
+    """The figure of the README; survivors are printed, and each is excused with its reason or is a gap."""
+    found = score(sampled("triage", 10_000))
+    print(found)
+    assert found.caught >= 0.99 * found.changed, found
+    assert found.alive == [] or set(found.alive) <= EXCUSED.keys(), found.alive
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(5400)
+@pytest.mark.parametrize("flow", sorted(load_flows().keys() - {"triage"}))
+def test_of_a_sample_of_the_mutants_of_each_follow_up_nine_of_ten_are_caught(flow: str) -> None:
+    """Sixty of each, the seed is fixed."""
+    found = score(sampled(flow, 60))
+    print(flow, found)
+    assert found.caught >= 0.9 * found.changed, found.alive
