@@ -38,7 +38,7 @@ STAGES: Mapping[str, tuple[str, str]] = {
 }
 FINISHED = sentence("came to an end")
 AT_ONCE = 150
-LOOKED_AT = 3_000  # conversations that one page looks through
+LOOKED_AT = 2_000  # conversations that one page looks through
 LOG_COSTS = 10  # of them, when its log has to be read
 
 
