@@ -72,9 +72,7 @@ def play(
         event: Literal["said", "call", "silence"] = "call" if begins else "said"
         if code == SILENCE and door == "sms":
             event = "silence"
-        # A word of its own for each turn, so that the same code often is not taken for a machine's echo.
-        said = f"{code} {now}" if code != SILENCE else ""
-        given = Input(door, said, step=heard.step if door == "voice" and not begins else None, event=event)
+        given = Input(door, step=heard.step if door == "voice" and not begins else None, event=event)
         turn = take(clinic, PATIENT, record, given, now)
         yield Exchange(code, record, turn)
         record, heard = turn.record, turn.heard

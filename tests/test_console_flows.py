@@ -116,7 +116,8 @@ def test_every_step_of_a_walk_has_a_way_along_the_arrows() -> None:
     assert not [pair for pair in found if pair[0] == "*"]
     assert found["@sms", "consent"] == len(TALKS)
     assert found["severity", "route"] == found["screen_c", "route"] == 3
-    assert found["pmr", "book_pmr"] == found["book_pmr", "follow_up_consent"]
+    assert found["pmr", "book_pmr"] == found["book_pmr", "follow_up_consent"] == 2
+    assert not found["severity", "pmr"]  # that arrow is for who was not understood
     for passed in ("route", "book_pmr", "pmr"):
         assert sum(n for (_, to), n in found.items() if to == passed) == sum(
             n for (of, _), n in found.items() if of == passed

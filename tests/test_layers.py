@@ -11,7 +11,7 @@ FILES = sorted([*ROOT.glob("bot/**/*.py"), *ROOT.glob("workers/**/*.py")])
 PURE = ("bot/flow/", "bot/engine.py", "bot/reading/", "bot/wording.py", "bot/prompts.py", "bot/twiml.py", "bot/turn.py",
         "bot/decide.py", "bot/hearing.py", "bot/work.py",
         "bot/record.py", "bot/consent.py", "bot/tasks.py", "bot/codes.py", "bot/proof/",
-        "bot/booking.py",
+        "bot/booking.py", "bot/counts.py", "bot/figures.py", "bot/shift.py", "bot/tryout.py",
         *(f"bot/outreach/{name}.py" for name in ("sheet", "judge", "pacing", "plan", "opening", "csvout")))  # fmt: skip
 IMPURE = {"flask", "redis", "rq", "twilio", "requests", "os", "time", "random", "secrets", "socket", "subprocess",
           "threading", "pathlib", "sqlite3", "urllib", "http", "waitress", "logging"}  # fmt: skip
