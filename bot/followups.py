@@ -115,6 +115,8 @@ def _carry_out(office: Office, claim: Claim, begun: Begun) -> Result:
         if found is not None:
             return found
         if begun.kind == "outreach" and office.outreach is not None and not office.outreach.runs(told):
+            if office.outreach.is_over(told):
+                return Result("done", "cancelled")  # it was looked up: it had not been sent
             return Result("put_off", "the campaign does not run", office.now() + LOOK_SECONDS, unsure=True)
     if stop:
         return _held(office, stop)

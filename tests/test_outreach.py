@@ -17,6 +17,7 @@ from bot.forget import erase_patient
 from bot.outreach.campaigns import CampaignError
 from bot.outreach.opening import opening
 from bot.outreach.pacing import Pace, times
+from bot.outreach.roster import parts_of
 from bot.record import Consent, Record
 from bot.sending import pause as stop_all
 from bot.sending import resume as go_on
@@ -120,6 +121,23 @@ def test_cancel_takes_back_all_who_wait_and_is_for_good(clinic: Clinic, store: S
     assert clinic.campaigns.progress(campaign).counts == {"sent": sent, "cancelled": 40 - sent}
     with pytest.raises(CampaignError, match="cancelled"):
         clinic.campaigns.resume(campaign, "ana")
+
+
+@pytest.mark.parametrize("does", ["cancel", "pause"])
+def test_a_send_that_never_reached_the_carrier_ends_with_its_campaign(clinic: Clinic, does: str) -> None:
+    """The worker died before the carrier; it is looked up, not sent, and does not look for ever."""
+    campaign = clinic.campaigns.send(clinic.plan(rows(6)), "ana")
+    clinic.line.deadly = 1.0
+    clinic.line.dice = type("Before", (), {"random": lambda self: 0.0})()
+    clinic.until(NOON + 10, 2.0)
+    getattr(clinic.campaigns, does)(campaign, "ana")
+    clinic.line.deadly = 0.0
+    clinic.until(NOON + 400, 20.0)
+    assert not clinic.line.taken
+    left = {"cancelled": 6} if does == "cancel" else {"queued": 6}
+    assert clinic.campaigns.progress(campaign).counts == left
+    waiting = [one for bucket in range(3) for one in clinic.store.claim(bucket, clinic.at + 100_000)]
+    assert sum(parts_of(one.id) is not None for one in waiting) == (0 if does == "cancel" else 6)
 
 
 def test_a_large_campaign_needs_a_second_person(store: Store) -> None:

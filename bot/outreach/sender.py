@@ -62,6 +62,10 @@ class CampaignSender:
         """Whether its campaign runs now."""
         return self.roster.state(told["c"]) == "running"
 
+    def is_over(self, told: Mapping[str, Any]) -> bool:
+        """Whether its campaign was cancelled, for good."""
+        return self.roster.state(told["c"]) in (None, "cancelled")
+
     def note(self, effect: str, status: str, why: str) -> None:
         """What came of it, for the roster. Reports of the carrier may be there already and outrank this."""
         code = re.search(r"code (\d+)", why)
