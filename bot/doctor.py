@@ -19,6 +19,7 @@ from bot.running import present, running_store
 from bot.sending import stops_in_force
 from bot.settings import Settings
 from bot.shifted import shifts_now
+from bot.store.audit import NOTE, Audit
 from bot.store.client import AWAY
 from bot.store.files import failed_rewrite
 from bot.store.spool import Spool
@@ -51,6 +52,7 @@ def doctor() -> None:
 
 def faults(settings: Settings, store: Store, now: float, wall: float) -> Iterator[Told]:
     """Everything that the store and this machine tell. *now* is the product's time, *wall* this machine's."""
+    yield from of_the_trail(settings, store)
     yield from _of_the_work(vitals(store, now, wall))
     yield from _of_the_clinic(store, now)
     yield from of_the_mix(store, now, settings.clinic_timezone)
@@ -93,6 +95,19 @@ def _of_the_spool(settings: Settings, store: Store) -> Iterator[Told]:
             "nobody else will see what they say.",
             n=aside,
             folder=spool.folder,
+        )
+
+
+def of_the_trail(settings: Settings, store: Store) -> Iterator[Told]:
+    """A store without what this machine knows was in it: who said STOP would be written to again."""
+    gone = Audit(store.client, store.cipher, settings.data_dir).emptied()
+    if gone:
+        yield told(
+            "The store is empty, and this machine knows {n} entries of its audit trail: STATE_URL names another store, or an "
+            "older server opened its files empty. Start the server that wrote them, or fill the empty one: python -m bot "
+            "restore FILE. To begin anew, without any STOP and consent, remove {note}.",
+            n=gone,
+            note=settings.data_dir / NOTE,
         )
 
 

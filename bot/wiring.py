@@ -145,9 +145,21 @@ def build(settings: Settings, *, role: Literal["web", "worker"] = "web") -> App:
     store = open_store(state_url, settings.secret_keys, settings.buckets)
     with suppress(*AWAY):  # a store that is away is no reason not to answer; the first turn asks again
         store.cipher.patient_id("")
+        _refuse_emptied(settings, store)
         _refuse_other_buckets(store)
     now: Callable[[], float] = clock_in(settings.data_dir) if settings.sandbox else time.time
     return put_together(settings, state_url, store, now)
+
+
+def _refuse_emptied(settings: Settings, store: Store) -> None:
+    """In a store that lost its data everybody who said STOP would be written to again."""
+    from bot.store.audit import Audit
+
+    if Audit(store.client, store.cipher, settings.data_dir).emptied():
+        from bot.doctor import of_the_trail
+
+        print(*of_the_trail(settings, store), file=sys.stderr)
+        raise SystemExit(2)
 
 
 def _refuse_other_buckets(store: Store) -> None:

@@ -13,6 +13,7 @@ from urllib.request import urlopen
 from zoneinfo import ZoneInfo
 
 import pytest
+from redis import Redis
 
 from bot.alerts import raise_for_clinic
 from bot.doctor import carrier_faults, faults
@@ -20,10 +21,11 @@ from bot.record import Record, from_bytes, to_bytes
 from bot.sending import Gate, resume
 from bot.settings import Settings
 from bot.store import Effect
+from bot.store.audit import Audit, Entry
 from bot.store.embedded import EmbeddedServer
 from bot.store.signs import note_sweep
 from bot.store.spool import Spool
-from bot.store.store import Store
+from bot.store.store import Store, open_store
 from bot.vitals import stale_sessions, vitals
 from bot.wiring import about_work, build, put_together
 from tests.sandbox_stage import Stage
@@ -113,6 +115,24 @@ def test_clocks_that_differ_are_named(store: Store) -> None:
 
     found = replace(vitals(store, NOW, time.time() - 130), swept=1.0)
     assert "clock is 130 s ahead of this machine's: set both by NTP" in "".join(map(str, _of_the_work(found)))
+
+
+def test_a_store_that_lost_its_data_is_named_and_no_process_starts_on_it(
+    server: EmbeddedServer, redis_client: Redis, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A server of the clinic that opened an older one's files empty: this machine still knows the trail."""
+    here = settings(BUCKETS="3", STATE_URL=server.url, DATA_DIR=str(tmp_path))
+    store = open_store(server.url, here.secret_keys, 3)
+    Audit(store.client, store.cipher, tmp_path).append(Entry(1.0, "nurse-1", "patient viewed", "p"))
+    assert "The store is empty" not in told(here, store)
+    build(here)
+    redis_client.flushall()
+    assert "knows 1 entries of its audit trail: STATE_URL names another store" in told(here, store)
+    with pytest.raises(SystemExit):
+        build(here)
+    assert f"remove {tmp_path / 'audit.head'}" in capsys.readouterr().err
+    (tmp_path / "audit.head").unlink()
+    build(here)
 
 
 @pytest.fixture

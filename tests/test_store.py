@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -15,6 +17,7 @@ from redis import Redis
 
 from bot.store import Committed, Effect, LinkToken, Task
 from bot.store.cipher import Cipher, UnreadableError
+from bot.store.client import connect
 from bot.store.embedded import EmbeddedServer, ServerError
 from bot.store.memory import MemoryStore
 from bot.store.sends import Sends
@@ -247,6 +250,63 @@ def test_a_folder_whose_note_of_the_server_is_broken_is_refused_in_words(tmp_pat
     (server.folder / "server.json").write_text("")
     with pytest.raises(ServerError, match="does not say which server wrote this data"):
         server.start()
+
+
+def closed(folder: Path, note: str | None = None) -> EmbeddedServer:
+    """A data directory with one key in it whose server has ended; *note* instead of what it says of who wrote it."""
+    server = EmbeddedServer(folder)
+    server.start()
+    connect(server.url).set("{b0}p:somebody", "x")
+    connect(server.url).save()
+    server.stop()
+    if note is not None:
+        (server.folder / "server.json").write_text(note)
+    return EmbeddedServer(folder)
+
+
+def opened(server: EmbeddedServer) -> bool:
+    """The key is there."""
+    server.start()
+    try:
+        return connect(server.url).get("{b0}p:somebody") == b"x"
+    finally:
+        server.stop()
+
+
+def test_a_folder_of_a_newer_server_is_refused_and_nothing_in_it_is_touched(tmp_path: Path) -> None:
+    """The same folder opens with what wrote it."""
+    newer = json.dumps({"family": "valkey", "version": [99, 0, 0]})
+    server = closed(tmp_path, newer)
+    with pytest.raises(ServerError, match=r"written by valkey 99.0.0; this server is .* would open it empty"):
+        server.start()
+    assert (server.folder / "server.json").read_text() == newer
+    older = json.dumps({"family": "redis", "version": [6, 2, 14]})
+    (server.folder / "server.json").write_text(older)
+    assert opened(server)
+
+
+def test_data_without_a_note_of_who_wrote_it_is_refused_with_the_line_that_opens_it(tmp_path: Path) -> None:
+    """The sentence itself holds what to put where."""
+    server = closed(tmp_path)
+    (server.folder / "server.json").unlink()
+    with pytest.raises(ServerError, match="does not say which server wrote this data") as refused:
+        server.start()
+    line = re.search(r"with one line: (\{.*\})", str(refused.value))
+    assert line
+    (server.folder / "server.json").write_text(line[1] + "\n")
+    assert opened(server)
+
+
+@pytest.mark.parametrize("lost", ["appendonlydir", "appendonlydir/appendonly.aof.manifest"])
+def test_a_folder_that_would_start_empty_beside_its_own_data_is_refused(tmp_path: Path, lost: str) -> None:
+    """Only the snapshot was copied, or the list of AOF files was not; with all of them it opens."""
+    server, aside = closed(tmp_path), tmp_path / "aside"
+    (server.folder / lost).rename(aside)
+    with pytest.raises(ServerError, match=r"dump\.rdb but no .*so the server would start empty"):
+        server.start()
+    assert (server.folder / "dump.rdb").exists()
+    aside.rename(server.folder / lost)
+    assert opened(server)
 
 
 def test_a_full_disk_leaves_the_note_of_the_server_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -192,6 +192,12 @@ class Audit:
         except (OSError, ValueError):
             return None
 
+    def emptied(self) -> int:
+        """How many entries this machine has noted of a trail of which the store has nothing; 0 when it has some, or when
+        none were noted. Not 0: it is another store, or its server opened its data empty."""
+        noted = self.noted()
+        return noted.count if noted and not self._redis.exists(HEAD, LOG, BASE) else 0
+
     def _note(self, head: Head) -> None:
         known = self.noted()
         if self._notes is None or (known and known.count >= head.count):

@@ -24,6 +24,7 @@ from pathlib import Path
 START_SECONDS = 10.0
 SOCKET_LIMIT = 100  # sun_path holds 108 bytes on Linux, 104 on macOS
 FAMILIES = {"valkey": 2, "redis": 1}
+AOF = "appendonlydir"
 
 
 class ServerError(RuntimeError):
@@ -144,28 +145,53 @@ class EmbeddedServer:
         """Refuse in words what would start silently empty (redis_rq.md D: older servers cannot read newer folders)."""
         family, version = version_of(binary)
         note, mine = self.folder / "server.json", json.dumps({"family": family, "version": version})
-        if note.exists():
-            kept = note.read_text("utf-8")
-            if kept == mine:
-                return
-            try:
-                wrote = json.loads(kept)
-                before = (FAMILIES.get(wrote["family"], 0), tuple(wrote["version"][:2]))
-            except (ValueError, KeyError, TypeError):
-                raise ServerError(
-                    f"{note} does not say which server wrote this data. If it was {family} {'.'.join(map(str, version))}"
-                    " or an older one, remove that file."
-                ) from None
-            if (FAMILIES[family], version[:2]) < before:
-                old, new = ".".join(map(str, wrote["version"])), ".".join(map(str, version))
-                raise ServerError(
-                    f"The data in {self.folder} was written by {wrote['family']} {old}; this server is {family} {new}"
-                    " and would open it empty. Use the newer one."
-                )
+        kept = note.read_text("utf-8") if note.exists() else ""
+        if kept != mine:
+            self._check_age(note, kept, family, version)
+        self._check_loads()
+        if kept == mine:
+            return
         # On a full disk the old note must survive: an empty one would keep every later start from the data.
         fresh = note.with_name("server.json.new")
         fresh.write_text(mine, "utf-8")
         fresh.replace(note)
+
+    def _check_age(self, note: Path, kept: str, family: str, version: tuple[int, ...]) -> None:
+        new = f"{family} {'.'.join(map(str, version))}"
+        if not kept and not note.exists() and not self._data():
+            return
+        try:
+            wrote = json.loads(kept)
+            before = (FAMILIES.get(wrote["family"], 0), tuple(wrote["version"][:2]))
+        except (ValueError, KeyError, TypeError):
+            raise ServerError(
+                f"{note} does not say which server wrote this data, and an older one would open it empty. If it was {new}"
+                f" or an older one, make that file with one line: {json.dumps({'family': family, 'version': version})}"
+                " - else use the server that wrote it, or restore a backup into an empty folder (python -m bot restore FILE)."
+            ) from None
+        if (FAMILIES[family], version[:2]) < before:
+            old = ".".join(map(str, wrote["version"]))
+            raise ServerError(
+                f"The data in {self.folder} was written by {wrote['family']} {old}; this server is {new} and would open it"
+                " empty. Use the newer one; with it python -m bot backup FILE makes a file that restore fills any server from."
+            )
+
+    def _check_loads(self) -> None:
+        """With an AOF on, a server reads neither a snapshot nor AOF files without their list: it begins empty beside them
+        and later writes over them (tried with Redis 7.0 and Valkey 9.1)."""
+        data = self._data()
+        if data and not any(name in data for name in ("appendonly.aof", f"{AOF}/appendonly.aof.manifest")):
+            raise ServerError(
+                f"In {self.folder} are {', '.join(data)} but no {AOF}/appendonly.aof.manifest, so the server would start"
+                " empty. Put the whole appendonlydir back; or start a server on a copy of the snapshot by hand"
+                " (valkey-server --appendonly no --dir COPY), point STATE_URL at it, and move it with"
+                " python -m bot backup FILE and restore FILE into an empty folder."
+            )
+
+    def _data(self) -> list[str]:
+        """The files of this folder that a server keeps its data in."""
+        named = [self.folder / "dump.rdb", self.folder / "appendonly.aof", *(self.folder / AOF).glob("*")]
+        return sorted(str(one.relative_to(self.folder)) for one in named if one.exists())
 
     def _wait(self) -> None:
         from bot.store.client import connect
