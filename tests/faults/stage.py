@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from bot.settings import Settings
 from tests.faults.count import Books, Figures, count, overdue
@@ -36,9 +37,9 @@ class Run:
 
 
 def settings_of(product: Product) -> Settings:
-    """What the processes of *product* run with."""
-    public = f"http://127.0.0.1:{product.environment['WEB_PORT']}"
-    return Settings.load({**product.environment, "SANDBOX": "1", "PUBLIC_URL": public})
+    """What the web process runs with: a wanted port that was taken is another one there."""
+    given = Path(f"/proc/{product.pids('tests.faults.part web')[0]}/environ").read_text().split("\0")
+    return Settings.load(dict(one.split("=", 1) for one in given if "=" in one))
 
 
 def crash(run: Run) -> Figures:
