@@ -18,10 +18,11 @@ from rq import Queue
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
-from bot.carrier import CarrierError, Row
+from bot.carrier import TIMEOUT_SECONDS, CarrierError, Row
 from bot.consent import Hours, Verdict, hours_for, may_answer_silence, may_follow_up
 from bot.followups import Office, carry_out
 from bot.outgoing import Outgoing
+from bot.reconcile import SETTLE_SECONDS
 from bot.record import Consent, Record
 from bot.relay import DESCRIPTION, JOB, QUEUE, Relay, queue
 from bot.sending import Gate, pause, resume
@@ -319,6 +320,11 @@ def test_the_caps_and_the_silences_hold() -> None:
     assert not may_follow_up(replace(WILLING, opted_out=True), "follow_up", hours(), NOON).go
     assert not may_follow_up(replace(WILLING, owner="nurse"), "follow_up", hours(), NOON).go
     assert not may_answer_silence(replace(WILLING, opted_out=True), hours(), NOON).go
+
+
+def test_nothing_found_is_believed_only_after_any_request_of_ours_and_a_jump_of_the_clock() -> None:
+    """The crash test settles sooner, because none of its requests live so long; what is served must not."""
+    assert SETTLE_SECONDS >= TIMEOUT_SECONDS + 120
 
 
 @pytest.mark.parametrize("taken_back", [True, False])
