@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable, Iterable
 from datetime import datetime
@@ -76,8 +77,10 @@ def send(confirm: int | None, by: str, **given: Any) -> None:
 def show_all() -> None:
     """Every campaign, newest first."""
     campaigns, zone = _campaigns()
+    names = _names(campaigns)
     for one in campaigns.all():
-        click.echo(f"{one.id}  {one.state:9}  {_at(one.made, zone)}  {one.recipients} recipients  by {one.by}")
+        by = names.get(one.by, one.by)
+        click.echo(f"{one.id}  {one.state:9}  {_at(one.made, zone)}  {one.recipients} recipients  by {by}")
 
 
 @outreach.command()
@@ -85,7 +88,7 @@ def show_all() -> None:
 def show(campaign: str) -> None:
     """How far a campaign has come."""
     campaigns, zone = _campaigns()
-    click.echo("\n".join(_shown(_tried(lambda: campaigns.progress(campaign)), zone)))
+    click.echo("\n".join(_shown(_tried(lambda: campaigns.progress(campaign)), zone, _names(campaigns))))
 
 
 @outreach.command()
@@ -151,7 +154,7 @@ def _summary(plan: Plan, zone: ZoneInfo) -> Iterable[str]:
         yield f"Row {one.row} ({one.language}, {one.segments} segments):"
         yield from (f"  | {line}" for line in one.body.splitlines())
     yield f"First {_at(plan.starts, zone)}, last {_at(plan.ends, zone)}, about ${plan.cost / 1e6:.2f}."
-    yield (f"In the fullest hour {plan.load.busiest} begin; about {plan.load.an_hour:.0f} of them may need a person "
+    yield (f"In the fullest hour {plan.load.busiest} begin; at most about {math.ceil(plan.load.an_hour)} of them may need a person "
            f"({plan.load.needed} of the last {plan.load.known} did).")  # fmt: skip
     if plan.needs_approval:
         yield "A second person must approve it."
@@ -159,14 +162,21 @@ def _summary(plan: Plan, zone: ZoneInfo) -> Iterable[str]:
     yield from (f"Cannot be sent: {text}" for text in plan.blockers)
 
 
-def _shown(one: Progress, zone: ZoneInfo) -> Iterable[str]:
+def _names(campaigns: Campaigns) -> dict[str, str]:
+    """What members of staff are called, who are ids where they acted in the console."""
+    from bot.console.people import People  # passwords and codes: loaded only where names are shown
+
+    return People(campaigns.roster.store).names()
+
+
+def _shown(one: Progress, zone: ZoneInfo, names: dict[str, str]) -> Iterable[str]:
     done = one.recipients - one.counts["queued"]
     bar = "#" * (30 * done // max(1, one.recipients))
-    yield f"Campaign {one.id}: {one.state}, flow {one.flow}, made by {one.by} {_at(one.made, zone)}"
+    yield f"Campaign {one.id}: {one.state}, flow {one.flow}, made by {names.get(one.by, one.by)} {_at(one.made, zone)}"
     yield f"[{bar:30}] {done} of {one.recipients}; the last one {_at(one.ends, zone)}"
     yield from (f"  {count:6}  {state}" for state, count in sorted(one.counts.items()))
     for did in one.log:
-        yield f"  {_at(did.at, zone)}  {did.did} by {did.who}" + (f": {did.why}" if did.why else "")
+        yield f"  {_at(did.at, zone)}  {did.did} by {names.get(did.who, did.who)}" + (f": {did.why}" if did.why else "")
 
 
 def _act(action: str, about: str, do: Callable[[], Any]) -> Any:
