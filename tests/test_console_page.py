@@ -75,7 +75,7 @@ def test_an_emergency_is_seen_taken_over_and_answered(tmp_path: Path) -> None:
             press(browser, "form[action$=reply] button", "!!document.querySelector('li.staff')")
             checked(browser, "conversation")
             whole.until(lambda: [one for one in whole.texts() if "This is Ana" in one["text"]], "the reply arrives")
-            for name in ("patients", "staff", "settings", "flows", "flows/triage", "health"):
+            for name in ("patients", "staff", "settings", "flows", "flows/triage", "dashboard", "health"):
                 browser.open(link.partition("/join")[0] + f"/{name}")
                 checked(browser, name.replace("/", "-"))
             browser.type("[name=reason]", "the wrong text went out")

@@ -19,7 +19,9 @@ from bot.relay import Relay
 from bot.store import Claim, Committed, Effect, LinkToken, Task
 from bot.store.cipher import Cipher
 from bot.store.client import AWAY, connect
+from bot.store.counted import Counted
 from bot.store.store import Store, open_store
+from bot.unread import Unread
 from bot.web import create_app
 from bot.wiring import build, make_shelter
 from tests.conftest import SECRET
@@ -83,6 +85,22 @@ def test_the_ledger_keeps_its_contract_on_a_cluster(many: Fleet) -> None:
     for one in others:
         store.finish(one)
     assert len(store.due_buckets(60.0)) == 1
+
+
+def test_counts_on_a_cluster(many: Fleet) -> None:
+    """Counted in each bucket's slot, read over all servers, mended, and gathered."""
+    store = ledger(many)
+    for number in range(20):
+        write(store, f"c{number}", "k", counts=[("2026-11-23", "e|t|h|a|answer|b|sms", 1)], heard="sms", now=5.0)
+    counted = Counted(store)
+    assert counted.weeks(["2026-11-23", "2026-11-16"])[0] == {"e|t|h|a|answer|b|sms": 20}
+    counted.add(("2026-11-23", "m|refused|1", 2))
+    counted.raise_to(3, "2026-11-23", [("x", 2)])
+    counted.failed("c1", 30003, 9.0)
+    store.set_status("0-e", "delivered", 0, 7.0, "SM1")
+    assert counted.heard() == {"sms": 5.0}
+    Unread(store).all_now(100.0)
+    assert Unread(store).known() == (100.0, [])
 
 
 def test_a_turn_on_a_cluster_is_still_two_commands(many: Fleet) -> None:
