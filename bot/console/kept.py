@@ -32,22 +32,30 @@ def local_path(given: str) -> str:
 def sign_in_first(visit: Visit) -> Response:
     """No session any more. A form's content goes with the person through sign-in."""
     if "HX-Request" in visit.request.headers:
-        response = Response(status=204)
-        response.headers["HX-Refresh"] = "true"  # the whole page is asked for again, and that shows the sign-in
-        return response
+        return Response(status=401)  # the page's script brings what was typed here before it shows the sign-in
     if visit.request.method == "GET":
-        return visit.go("/sign-in")
+        here = visit.address(visit.request.path, visit.request.args)
+        return visit.go("/sign-in" if here == "/" else visit.address("/sign-in", {"back": here}))
     values: dict[str, Any] = {"kept_path": visit.request.path, "kept_form": json.dumps(typed(visit))}
     return visit.page("sign_in.html", 401, error=visit.say("You were signed out. What you typed is kept."), **values)
 
 
+def sign_in_again(visit: Visit, status: int, why: str) -> Response:
+    """The sign-in with a sentence of what was wrong, and with what is carried through it."""
+    values = {"kept_path": visit.typed("kept_path"), "kept_form": visit.typed("kept_form", 70_000)}
+    return visit.page("sign_in.html", status, error=visit.say(why), name=visit.typed("name", 80), **values)
+
+
 def resume(visit: Visit) -> Response | None:
-    """After sign-in: the form that was interrupted, to be sent by a press of its button; None when there was none."""
+    """After sign-in: the form that was interrupted, to be sent by a press of its button, or the page that was asked for;
+    None when there was neither."""
+    path = local_path(visit.typed("kept_path"))
+    if path != "/" and not visit.typed("kept_form"):
+        return visit.go(path)
     try:
         fields = [(str(name), str(value)) for name, value in json.loads(visit.typed("kept_form", 70_000) or "[]")]
     except (ValueError, TypeError):
         return None
-    path = local_path(visit.typed("kept_path"))
     if not fields or path == "/":
         return None
     return visit.page("resume.html", path=path, fields=fields, labels=LABELS, why=visit.say("You are signed in again."))
@@ -71,6 +79,8 @@ def trouble(visit: Visit) -> Response:
 
 def _try_again(visit: Visit, status: int, why: str) -> Response:
     asked = visit.request
+    if asked.method == "POST" and asked.path == "/sign-in":
+        return sign_in_again(visit, status, why)
     return visit.page(
         "away.html",
         status,

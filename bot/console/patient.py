@@ -15,6 +15,7 @@ from bot.console.desk import Visit
 from bot.console.languages import sentence
 from bot.console.queue import against
 from bot.record import CLOSED, Record, from_bytes
+from bot.sending import stops_in_force
 from bot.takeover import Done, TakeOver, as_sent
 from bot.tasks import TASKS
 from bot.wording import fill, segments
@@ -141,6 +142,7 @@ def _page(
         why=_why(visit, record),
         closed=CLOSED in record.facts,
         quiet=not hours.open(desk.now()),
+        stopped=bool(stops_in_force(desk.store, desk.now())),
         templates=_templates(visit, record),
         price=desk.settings.price_per_segment,
         count=segments(reply).count if reply else 0,

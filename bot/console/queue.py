@@ -9,6 +9,7 @@ from bot.console.desk import Clock, Visit
 from bot.console.languages import sentence
 from bot.console.lists import Column, Listing, Part, Row
 from bot.record import from_bytes
+from bot.sending import stops_in_force
 from bot.store import Task
 from bot.store.model import CLINIC
 from bot.tasks import TASKS
@@ -44,7 +45,9 @@ def page(visit: Visit) -> Response:
         return Part([_row(visit, task, owner, names) for task, owner in zip(tasks, owners, strict=True)], rest)
 
     listing = Listing("tasks", sentence("Needs attention"), EMPTY, COLUMNS, part)
-    return lists.show(visit, listing, "queue.html", waiting=visit.desk.lists.waiting(), campaigns=_campaigns(visit))
+    stopped = bool(stops_in_force(visit.desk.store, visit.desk.now()))
+    waiting = visit.desk.lists.waiting()
+    return lists.show(visit, listing, "queue.html", waiting=waiting, campaigns=_campaigns(visit), stopped=stopped)
 
 
 def _campaigns(visit: Visit) -> list[str]:

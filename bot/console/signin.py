@@ -20,7 +20,8 @@ def page(visit: Visit) -> Response:
     """The sign-in form."""
     if visit.person:
         return visit.go("/")
-    return visit.page("sign_in.html", error="", nobody=visit.desk.people.nobody_yet())
+    back = kept.local_path(visit.request.args.get("back", "")[:2000])
+    return visit.page("sign_in.html", error="", nobody=visit.desk.people.nobody_yet(), kept_path=back)
 
 
 def enter(visit: Visit) -> Response:
@@ -32,9 +33,7 @@ def enter(visit: Visit) -> Response:
     if person is None:
         desk.audit("nobody", "sign-in refused", "", "")
         locked = desk.people.locked(visit.typed("name", 80))
-        error = LOCKED if locked else WRONG
-        values = {"kept_path": visit.typed("kept_path"), "kept_form": visit.typed("kept_form", 70_000)}
-        return visit.page("sign_in.html", 422, error=visit.say(error), name=visit.typed("name", 80), **values)
+        return kept.sign_in_again(visit, 422, LOCKED if locked else WRONG)
     return _inside(visit, person)
 
 

@@ -68,6 +68,30 @@ function tell() {
 tell();
 document.addEventListener("htmx:afterSettle", tell);
 
+// -- a page that cannot renew itself says so; when the session has ended, what was typed goes along to the sign-in --
+
+const changed = (field) =>
+  field.matches("textarea") ? field.value : field.matches("input:not([type=hidden])") && field.value !== field.defaultValue;
+
+function old(says) {
+  const news = find("#old");
+  if (news.textContent !== says) news.textContent = says;
+  news.hidden = !says;
+}
+
+function unanswered({ detail }) {
+  const status = detail.xhr.status, here = detail.pathInfo.requestPath;
+  const typed = [...document.querySelectorAll("main form")].filter((form) => [...form.elements].some(changed));
+  if (status < 400 || status > 499) return old(find("#old").dataset.says);
+  // A form of an ended session is never done: its words come back after the sign-in, to be sent by a press.
+  if (status === 401 && typed.length === 1) return typed[0].submit();
+  if (typed.length) return old(find("#old").dataset[status === 401 ? "out" : "says"]);
+  return location.assign(status === 401 ? `/sign-in?back=${encodeURIComponent(here)}` : here);
+}
+
+for (const name of ["responseError", "sendError", "timeout"]) document.addEventListener(`htmx:${name}`, unanswered);
+document.addEventListener("htmx:afterOnLoad", ({ detail }) => detail.successful && old(""));
+
 // -- what a reply costs, while it is typed; the program counts again when it sends --
 
 const GSM = /^[@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !"#¤%&'()*+,\-./0-9:;<=>?¡A-ZÄÖÑÜ§¿a-zäöñüà^{}\\[~\]|€]*$/;
