@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,7 +22,7 @@ from bot.settings import Settings
 from bot.shifted import shifts_now
 from bot.store.audit import NOTE, Audit
 from bot.store.client import AWAY
-from bot.store.files import failed_rewrite
+from bot.store.files import failed_rewrite, nodes_of
 from bot.store.spool import Spool
 from bot.store.store import Store
 from bot.tasks import TASKS
@@ -76,7 +77,7 @@ def faults(settings: Settings, store: Store, now: float, wall: float) -> Iterato
             n=len(stale),
             ids=", ".join(stale[:5]) + (" ..." if len(stale) > 5 else ""),
         )
-    yield from _of_the_server(store)
+    yield from of_the_server(store)
     yield from _of_the_spool(settings, store)
 
 
@@ -173,20 +174,14 @@ def _of_the_clinic(store: Store, now: float) -> Iterator[Told]:
     yield from (told(TASKS[kind].says) for kind in clinic_tasks(store))
 
 
-def _of_the_server(store: Store) -> Iterator[Told]:
+def of_the_server(store: Store) -> Iterator[Told]:
     if failed_rewrite(store.client):
         yield told(
             "The server's last rewrite of its AOF or snapshot failed, so what was erased or too old is still in its files: "
             "see its log, and whether its disk is full."
         )
-    client: Any = store.client
     for name, wanted in WANTED.items():
-        try:
-            given = client.config_get(name).get(name)
-        except AWAY:
-            return  # a managed service hides its configuration
-        given = given.decode() if isinstance(given, bytes) else given
-        if given != wanted:
+        for given in sorted(_configured(store, name) - {wanted}):
             yield told(
                 "The store has {name} {given}; a clinic needs {wanted}, or a crash loses what was answered "
                 "(redis.conf, or CONFIG SET {name} {wanted}).",
@@ -194,6 +189,16 @@ def _of_the_server(store: Store) -> Iterator[Told]:
                 given=given,
                 wanted=wanted,
             )
+
+
+def _configured(store: Store, name: str) -> set[str]:
+    """What the servers say that *name* is; nothing of one that is away, or of a managed one, which hides it."""
+    found = set()
+    for node in nodes_of(store.client):
+        with suppress(*AWAY):
+            given: Any = node.config_get(name).get(name)
+            found.add(given.decode() if isinstance(given, bytes) else str(given))
+    return found
 
 
 def carrier_faults(settings: Settings) -> list[str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bot.record import from_bytes
+from bot.store.files import nodes_of
 from bot.store.model import CLINIC
 from bot.store.signs import last_sweep
 from bot.store.store import Store
@@ -73,11 +74,9 @@ def workers_alive(client: Any) -> int:
 
 
 def memory_used(store: Store) -> int:
-    """Bytes that the store's data takes, over all its servers."""
-    client: Any = store.client
-    found = client.info("memory")
-    nodes = [found] if "used_memory" in found else list(found.values())
-    return sum(int(node["used_memory"]) for node in nodes)
+    """Bytes that the store's data takes, over all its servers; what replicas hold again is not counted."""
+    told = [node.info() for node in nodes_of(store.client)]
+    return sum(int(one["used_memory"]) for one in told if one["role"] == "master")
 
 
 def _server_time(store: Store) -> float:

@@ -49,7 +49,7 @@ def state(client: Any) -> dict[bytes, Any]:
     read = {b"string": client.get, b"hash": client.hgetall, b"list": lambda k: client.lrange(k, 0, -1)}
     read[b"set"] = client.smembers
     read[b"zset"] = lambda k: client.zrange(k, 0, -1, withscores=True)
-    return {key: read[client.type(key)](key) for key in client.keys("{*")}
+    return {key: read[client.type(key)](key) for key in client.scan_iter("{*")}
 
 
 def saved(client: Redis, folder: Path) -> Path:

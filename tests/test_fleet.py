@@ -15,17 +15,22 @@ from typing import Any
 
 import pytest
 
+from bot.doctor import of_the_server
 from bot.relay import Relay
 from bot.store import Claim, Committed, Effect, LinkToken, Task
 from bot.store.cipher import Cipher
 from bot.store.client import AWAY, connect
 from bot.store.counted import Counted
+from bot.store.erase import left
 from bot.store.store import Store, open_store
+from bot.store.walk import walk
 from bot.unread import Unread
+from bot.vitals import memory_used
 from bot.web import create_app
 from bot.wiring import build, make_shelter
 from tests.conftest import SECRET
 from tests.fleet import Fleet, cluster, sentinel_trio, until
+from tests.outreach_stage import Clinic, phone
 from tests.web_fake import post, settings, text
 from workers import executor
 from workers.executor import Executor
@@ -33,6 +38,7 @@ from workers.run import make_worker
 
 ROOT = Path(__file__).parents[1]
 DEBIAN = shutil.which("redis-server")
+CANARY = "zebrafinch"
 Make = Callable[[], AbstractContextManager[Fleet]]
 
 
@@ -41,10 +47,18 @@ def ledger(fleet: Fleet, buckets: int = 16) -> Store:
 
 
 @pytest.fixture(scope="module")
-def many() -> Iterator[Fleet]:
+def three() -> Iterator[Fleet]:
     """Three primaries and no replica: quick to start."""
     with cluster(replicas=False) as fleet:
         yield fleet
+
+
+@pytest.fixture
+def many(three: Fleet) -> Fleet:
+    """The same, emptied."""
+    for port in three.running:
+        three.at(port).flushall()
+    return three
 
 
 def write(store: Store, patient: str, key: str, **more: Any) -> Committed:
@@ -133,6 +147,19 @@ def _counted(nodes: list[Any]) -> dict[str, int]:
     return found
 
 
+def test_one_unsafe_server_of_a_cluster_is_named_and_the_memory_of_all_is_counted(many: Fleet) -> None:
+    """Whichever of them the client would ask first."""
+    store = ledger(many)
+    nodes = [many.at(port) for port in many.running]
+    for node in nodes:
+        node.config_set("appendfsync", "everysec")
+        assert next(str(one) for one in of_the_server(store)).startswith("The store has appendfsync everysec; a clinic")
+        node.config_set("appendfsync", "always")
+    assert list(of_the_server(store)) == []
+    least: Any = [node.info("memory")["used_memory"] for node in nodes]  # type: ignore[index,union-attr]
+    assert memory_used(store) > 0.9 * sum(least)
+
+
 def test_a_cluster_that_is_away_says_so_like_any_store() -> None:
     """Nothing is asked while the client is made, so a web process starts; each use raises what a dead store raises."""
     store = Store(connect("redis+cluster://127.0.0.1:1,127.0.0.1:2"), Cipher([SECRET]), 4, 1)
@@ -158,6 +185,41 @@ def test_the_store_tests_pass_on_the_redis_server_of_this_system() -> None:
         cwd=ROOT, env={**os.environ, "TEST_SERVER": str(DEBIAN)}, capture_output=True, text=True,
     )  # fmt: skip
     assert ran.returncode == 0, ran.stdout[-2000:]
+
+
+def test_a_patient_is_erased_on_every_server_of_a_cluster(many: Fleet, tmp_path: Path) -> None:
+    """By the command: nothing names them any more, in no server and in no server's files; others stay as they were."""
+    store = open_store(many.url, [SECRET], 16)
+    talk = Clinic(store).conversation
+    for number in (1, 2):
+        for turn, words in enumerate(("hi", "yes", "no", "no", "no", "9", "yes", CANARY)):
+            talk.hear(phone(number), "sms", words, f"{number}.{turn}")
+    talk.note(store.cipher.patient_id(phone(1)), "n", tasks=("person",))
+    gone, stays = (store.cipher.patient_id(phone(number)) for number in (1, 2))
+    sealed = [
+        value.raw[value.start :] for value in walk(store.client, store.cipher) if gone in value.key and value.plain
+    ]
+    others = [value for value in walk(store.client, store.cipher) if stays in value.key]
+    assert sealed
+    assert all(any(one in raw for raw in _files(many)) for one in sealed[:1])
+    given = {"STATE_URL": many.url, "QUEUE_URL": "redis://127.0.0.1:1", "SECRET_KEY": SECRET.hex(), "BUCKETS": "16"}
+    run = [sys.executable, "-m", "bot", "forget"]
+    done = subprocess.run(
+        run, cwd=ROOT, env={**os.environ, **given, "SANDBOX": "1", "DATA_DIR": str(tmp_path)}, input=f"{phone(1)}\n",
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert gone in done.stdout
+    assert left(store, gone, (gone.encode(), phone(1).encode())) == []
+    assert store.events(gone) == []
+    assert [value for value in walk(store.client, store.cipher) if stays in value.key] == others
+    assert not [one for one in sealed for raw in _files(many) if one in raw], "each server has rewritten its files"
+    assert b"<Response" in talk.hear(phone(1), "sms", "hi", "1.0"), "a late webhook revives nothing"
+    assert store.events(gone) == []
+
+
+def _files(fleet: Fleet) -> list[bytes]:
+    return [path.read_bytes() for path in fleet.folder.rglob("*") if path.is_file()]
 
 
 # -- a primary dies in mid-traffic ------------------------------------------------------------------------------------
