@@ -21,11 +21,12 @@ from bot.decide import take
 from bot.ledger import Ledger, written
 from bot.outgoing import NotYetError, Outgoing
 from bot.record import ERASED, Consent, GoneError, Record, erased_since, from_bytes
-from bot.turn import Clinic, Door, Heard, Input, Turn
+from bot.turn import Clinic, Door, Heard, Input, Later, Turn
 from bot.undelivered import OPTED_OUT, Lost, settle
 from bot.work import with_consent
 
 ATTEMPTS = 20  # compare-and-set rounds before the safe static answer; with jitter none of 8 writers needed more (bench)
+CALL_SECONDS = 900.0  # after which a call of ours is asked after; a whole walk takes five minutes
 TURN_SECONDS = 2.5  # then the static answer: a slow store must not use up the time Twilio waits
 
 Render = Callable[[Heard], bytes]
@@ -338,7 +339,13 @@ class Conversation:
         def not_itself(record: Record, now: float) -> tuple[Turn, bytes]:
             # Its own turn takes back the open question's timer, which is this very effect: it is still to be sent.
             found, answer = decide(record, now)
-            return replace(found, dropped=tuple(one for one in found.dropped if one != effect_id)), answer
+            later = found.later
+            if outgoing.from_bytes(answer).call:
+                later = (
+                    *later,
+                    Later(self.clinic.new_effect(patient), "call_end", now + CALL_SECONDS, {"of": effect_id}),
+                )
+            return replace(found, later=later, dropped=tuple(one for one in found.dropped if one != effect_id)), answer
 
         try:
             raw = self._commit(patient, "", outgoing.key_of(effect_id), not_itself)

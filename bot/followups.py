@@ -15,11 +15,12 @@ from typing import Any, Protocol
 
 from bot.alerts import Alerts
 from bot.carrier import CarrierError, backoff
-from bot.conversation import Conversation
+from bot.conversation import CALL_SECONDS, Conversation
 from bot.counts import delivered
 from bot.outgoing import Outgoing
 from bot.outreach.sender import CampaignSender
 from bot.reconcile import SETTLE_SECONDS, Lister, reconcile
+from bot.reports import ENDED, Reports
 from bot.retention import Retention
 from bot.sending import Gate, Stop
 from bot.store.counted import Counted
@@ -53,6 +54,7 @@ class Sender(Lister, Protocol):
 
     def text(self, to: str, body: str, effect_id: str) -> str: ...
     def call(self, to: str, effect_id: str) -> str: ...
+    def call_state(self, sid: str) -> tuple[str, str | None]: ...
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,8 @@ def carry_out(office: Office, claim: Claim, begun: Begun) -> Result:
         return Result("put_off", "swept", office.retention.sweep(claim.id, office.now()), fresh=True)
     if begun.kind == UNREAD and office.unread is not None:
         return Result("put_off", "swept", office.unread.sweep(office.now()), fresh=True)
+    if begun.kind == "call_end":
+        return _call_end(office, str(json.loads(begun.body)["of"]))
     campaign = office.outreach if begun.kind == "outreach" else None
     try:
         result = _carry_out(office, claim, begun)
@@ -133,6 +137,29 @@ def _alert(office: Office, claim: Claim, told: dict[str, Any]) -> Result:
         return Result("done", "no staff channel is set")
     why, again = office.alerts.ring(claim.id, told)
     return Result("done", why) if again is None else Result("put_off", why, again, fresh=True)
+
+
+def _call_end(office: Office, effect_id: str) -> Result:
+    """A call of ours should be over by now. Twilio reports that once and never again, so what was not heard is asked for."""
+    known = office.sends.known(effect_id)
+    if known is None or not known.sid:
+        gone = office.sends.is_gone(effect_id)
+        return Result("done", "never placed") if gone else _not_over(office, "not placed yet")
+    try:
+        status, by = office.carrier.call_state(known.sid)
+    except CarrierError as error:
+        if error.kind != "permanent":
+            return _not_over(office, f"carrier {error.kind}, code {error.code}")
+        status, by = "failed", None  # a call that the carrier does not know reached nobody
+    if status not in ENDED:
+        return _not_over(office, "it goes on")
+    reports = Reports(office.sends.store, office.conversation, office.now)
+    reports.call_status(known.sid, status, sequence=None, answered_by=by, effect_id=effect_id)
+    return Result("done", status)
+
+
+def _not_over(office: Office, why: str) -> Result:
+    return Result("put_off", why, office.now() + CALL_SECONDS, fresh=True)
 
 
 def _outgoing(

@@ -64,7 +64,7 @@ class Later:
     """Something to do outside, at *due*. *body* is sealed by the store."""
 
     id: str
-    kind: Literal["silence", "follow_up", "text", "call", "outreach"]
+    kind: Literal["silence", "follow_up", "text", "call", "call_end", "outreach"]
     due: float
     body: Mapping[str, Any]
 

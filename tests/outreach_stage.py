@@ -65,6 +65,10 @@ class Line:
         self.calls[to] += 1
         return "CA" + "1" * 32
 
+    def call_state(self, sid: str) -> tuple[str, str | None]:
+        """Everybody picks up."""
+        return "completed", "human"
+
 
 class Clinic:
     """*at* is the clock; ``work`` lets a worker do what is due, ``until`` moves the clock through the campaign."""

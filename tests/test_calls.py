@@ -440,6 +440,25 @@ def test_a_call_that_reaches_nobody_becomes_one_text_or_a_task(line: Line, statu
     assert "not_reached" in line.tasks()
 
 
+def test_the_end_of_a_call_whose_report_is_lost_is_asked_for(line: Line) -> None:
+    """Twilio reports the end once. A landline that nobody picked up must not stay unknown; while it goes on, it is asked
+    again; what was reported already changes nothing."""
+    effect, patient = line.plan_call(facts=frozenset({"landline"})), line.patient()
+    line.work()
+    (call,) = line.stage.sandbox.ringing(PATIENT)
+    line.stage.clock.advance(901)
+    assert line.work() == ["call_end: put_off"]
+    call.plan.callback = None
+    line.stage.sandbox.decline(call, "no-answer")
+    assert line.work() == []
+    assert line.tasks() == []
+    line.stage.clock.advance(901)
+    assert line.work() == ["call_end: done"]
+    assert line.tasks() == ["not_reached"]
+    line.app.conversation.call_over(patient, effect, "no-answer", None)
+    assert line.tasks() == ["not_reached"]
+
+
 @pytest.mark.parametrize(
     ("record", "hours", "done"),
     [({"opted_out": True}, 0, ["call: done"]), ({}, 11, ["call: put_off"]), ({"unanswered": 2}, 0, ["call: done"])],
