@@ -161,7 +161,7 @@ def test_who_signed_which_version_is_kept_once(tmp_path: Path, monkeypatch: pyte
     assert "Nothing that a patient or staff can meet is different." in run(str(PEG))
 
     def edit(body: Any) -> None:
-        body["states"]["peg_p"]["no_match"] = {"retries": 1, "target": "staff"}
+        body["states"]["peg_p"]["no_match"] |= {"retries": 1, "target": "staff"}
 
     assert "<b>This version was never signed.</b> Last signed: version" in run(str(changed(tmp_path, edit, PEG)))
     part = target.read_text("utf-8").partition('id="changed"')[2].partition("<h2")[0]
