@@ -19,7 +19,7 @@ faults: $(VENV)/.dev  ## kills real processes; FAULTS_SEED=n and FAULTS_SIZE=pat
 browser: $(VENV)/.dev  ## needs Chromium (apt-get install chromium); CONSOLE_PICTURES=DIR keeps the screenshots
 	$(BIN)/python -m pytest -n 0 -m browser
 
-soak: $(VENV)/.dev  ## every mutant of triage.json; about a quarter of an hour
+soak: $(VENV)/.dev  ## every mutant of triage.json, four minutes of fuzzing; about 20 minutes
 	$(BIN)/python -m pytest -n 0 -m soak
 
 bench: $(VENV)/.dev  ## about ten minutes; PARTS="inprocess http" runs only those

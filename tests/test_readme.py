@@ -58,6 +58,17 @@ def test_every_path_of_the_map_exists() -> None:
     assert not [path for path in named if not (ROOT / path).exists()]
 
 
+def test_every_promise_names_a_test_that_exists() -> None:
+    """P1 to P9, each with at least one test by file and name."""
+    rows = re.findall(r"^\| (P\d) .*?\| (.*) \|$", README, re.MULTILINE)
+    assert [promise for promise, _ in rows] == [f"P{number}" for number in range(1, 10)]
+    for promise, tests in rows:
+        named = re.findall(r"`([\w/.]+)::(\w+)`", tests)
+        assert named, promise
+        for path, name in named:
+            assert f"\ndef {name}(" in (ROOT / path).read_text("utf-8"), f"{promise}: {path}::{name}"
+
+
 def test_the_two_commands_are_in_the_makefile_and_in_ci() -> None:
     """make run and make test are what a newcomer types; CI types the second."""
     makefile = (ROOT / "Makefile").read_text("utf-8")
