@@ -8,6 +8,7 @@ import json
 import re
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -77,31 +78,42 @@ def sent_replies(place: Place) -> int:
 # -- the store is away --
 
 
-@pytest.fixture
-def lonely(cipher: Cipher, tmp_path: Path) -> Iterator[tuple[Place, EmbeddedServer]]:
-    """A console with a server of its own, that a test may stop."""
-    with tempfile.TemporaryDirectory(prefix="tb-") as folder:
-        server = EmbeddedServer(Path(folder), fsync="no")
+class Lonely(Place):
+    """A console with a *server* of its own, that a test may stop and start."""
+
+    server: EmbeddedServer
+
+
+@contextmanager
+def lonely(cipher: Cipher, folder: Path) -> Iterator[Lonely]:
+    """One of them."""
+    with tempfile.TemporaryDirectory(prefix="tb-") as short:
+        server = EmbeddedServer(Path(short), fsync="no")
         server.start()
         try:
-            yield Place(Store(connect(server.url), cipher, buckets=3), str(tmp_path)), server
+            made = Lonely(Store(connect(server.url), cipher, buckets=3), str(folder))
+            made.server = server
+            yield made
         finally:
             server.stop()
 
 
+@pytest.fixture
+def alone(cipher: Cipher, tmp_path: Path) -> Iterator[Lonely]:
+    with lonely(cipher, tmp_path) as found:
+        yield found
+
+
 @pytest.mark.parametrize("language", ["en", "es"])
-def test_with_the_store_away_every_door_says_so_and_keeps_the_form(
-    lonely: tuple[Place, EmbeddedServer], language: str
-) -> None:
+def test_with_the_store_away_every_door_says_so_and_keeps_the_form(alone: Lonely, language: str) -> None:
     """The whole table of routes against a real server that was stopped."""
-    place, server = lonely
-    client = place.browser(place.person("administrator", "Ada"))
+    client = alone.browser(alone.person("administrator", "Ada"))
     client.set_cookie("console-language", language)
-    server.stop()
+    alone.server.stop()
     for route in ROUTES:
         if route.asset:
             continue
-        path = path_of(route.rule, place)
+        path = path_of(route.rule, alone)
         answer = client.open(path, method=route.method, data=TYPED if route.method == "POST" else None, headers=SAME)
         assert answer.status_code == 503, route.rule
         assert ("cannot be reached" in answer.text) == (language == "en"), route.rule
@@ -111,14 +123,11 @@ def test_with_the_store_away_every_door_says_so_and_keeps_the_form(
     assert "Nothing you typed is lost" in AWAY
 
 
-def test_words_on_their_way_through_the_sign_in_survive_a_store_that_goes_away(
-    lonely: tuple[Place, EmbeddedServer],
-) -> None:
+def test_words_on_their_way_through_the_sign_in_survive_a_store_that_goes_away(alone: Lonely) -> None:
     """Signed out in the middle of a reply, and then that."""
-    place, server = lonely
     kept = {"kept_path": "/patients/x/reply", "kept_form": json.dumps([["reply", "call me"]])}
-    server.stop()
-    answer = place.app.test_client().post("/sign-in", data={"name": "Ben", "password": "x", **kept}, headers=SAME)
+    alone.server.stop()
+    answer = alone.app.test_client().post("/sign-in", data={"name": "Ben", "password": "x", **kept}, headers=SAME)
     assert answer.status_code == 503
     assert kept.items() <= fields(answer.text).items()
     assert 'name="password"' in answer.text
