@@ -1,7 +1,8 @@
-"""How long the console's pages take with 100,000 conversations stored."""
+"""How heavy the console's pages are, and how long they take with 100,000 conversations stored."""
 
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
 
@@ -11,6 +12,9 @@ from bot.counts import week_of
 from bot.store.store import Store
 from tests import dash_stage
 from tests.test_console import Place
+from tests.test_console_axe import PAGES, address, fill
+
+MOST_BYTES = 100_000
 
 
 @pytest.mark.faults
@@ -33,3 +37,21 @@ def test_a_hundred_thousand_sessions_do_not_slow_a_page(store: Store, tmp_path: 
             times.append((time.perf_counter() - begun) * 1000)
         print(f"{path}: {min(times):.0f} to {max(times):.0f} ms")
         assert min(times) < 300, (path, times)
+
+
+def test_every_page_and_all_that_it_loads_is_under_a_hundred_kilobytes(store: Store, tmp_path: Path) -> None:
+    """Compressed, as a browser gets it for the first time."""
+    place = Place(store, str(tmp_path))
+    mia = place.person("manager", "Mia Stone")
+    parts, client = fill(place, mia), place.browser(mia)
+    admin = place.browser(place.person("administrator", "Ada"))
+    gzip = {"Accept-Encoding": "gzip"}
+    for route in PAGES:
+        asks = admin if route.least == "administrator" else client
+        answer = asks.get(address(route, parts), headers=gzip)
+        page = asks.get(address(route, parts)).text
+        weight = len(answer.data)
+        for path in set(re.findall(r'(?:href|src)="(/static/[^"]+|[^"]+\.svg)"', page)):
+            weight += len(asks.get(path, headers=gzip).data)
+        assert answer.status_code in (200, 303), route.rule
+        assert weight < MOST_BYTES, (route.rule, weight)
