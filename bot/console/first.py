@@ -145,7 +145,7 @@ def _of_the_flow(visit: Visit) -> Iterator[Step]:
     yield Step(
         say("A clinician signed what patients are told"),
         say("Not signed in this version: {names}. python -m bot booklet flows/NAME.json -o FILE prints the page to sign; "
-            "--signed NAME records who did.", names=", ".join(left))
+            "--signed NAME --version VERSION records who did.", names=", ".join(left))
         if left
         else say("Every flow is signed in the version that is served."),
         "open" if left else "done",

@@ -55,7 +55,11 @@ def run_check(files: Sequence[str], machine: bool, out: Say) -> int:
         out(str(error))
         return 2
     named = [Path(name) for name in files] or [FLOWS]
-    paths = list(dict.fromkeys(path for one in named for path in (flow_files(one) if one.is_dir() else [one])))
+    paths = list(
+        dict.fromkeys(
+            path for one in named for path in (flow_files(one) if one.is_dir() else [one]) if path.name != "schema.json"
+        )
+    )
     if not paths:
         out(f"There is no flow in {', '.join(map(str, named))}.")
         return 2
