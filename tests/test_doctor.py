@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import subprocess
 import sys
 import time
@@ -115,6 +117,19 @@ def test_clocks_that_differ_are_named(store: Store) -> None:
 
     found = replace(vitals(store, NOW, time.time() - 130), swept=1.0)
     assert "clock is 130 s ahead of this machine's: set both by NTP" in "".join(map(str, _of_the_work(found)))
+    found = replace(found, skew=-130.0)
+    assert "clock is 130 s behind this machine's: set both by NTP" in "".join(map(str, _of_the_work(found)))
+
+
+def test_missing_settings_are_all_named_before_anything_is_looked_at(tmp_path: Path) -> None:
+    """In one go, and 2 to a script: it could not look."""
+    given = {"PATH": os.environ["PATH"], "DATA_DIR": str(tmp_path), "SANDBOX": "0"}
+    run = [sys.executable, "-m", "bot", "doctor"]
+    ran = subprocess.run(run, cwd=ROOT, env=given, capture_output=True, text=True, check=False)
+    assert ran.returncode == 2
+    for name in ("PUBLIC_URL", "SECRET_KEY", "TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKENS", "TWILIO_FROM", "CLINIC_PHONE"):
+        assert name in ran.stderr, ran.stderr
+    assert "Traceback" not in ran.stderr
 
 
 def test_a_store_that_lost_its_data_is_named_and_no_process_starts_on_it(
@@ -160,8 +175,14 @@ def test_an_address_that_the_carrier_does_not_call_is_named(stage: Stage) -> Non
 
 
 def test_a_monitor_reads_what_waits_and_no_patient(clinic: Settings, store: Store) -> None:
-    """The lines of /readyz."""
-    lines = about_work(put_together(clinic, "", store, lambda: NOW)).splitlines()
+    """The lines of /readyz: fixed words and numbers, also while a patient's reminder is late and their task is open."""
+    app = put_together(clinic, "", store, lambda: NOW)
+    app.conversation.hear(PHONE, "sms", "hi my back hurts like a zeppelin", "SM1")
+    app.conversation.note(store.cipher.patient_id(PHONE), "n", tasks=("person",))
+    app = replace(app, now=lambda: NOW + 7200)
+    lines = about_work(app).splitlines()
+    assert {"overdue effects: 1", "open tasks: 1"} <= set(lines)
+    assert all(re.fullmatch(r"[a-z ]+: (\d+( s)?( ago)?|never)", line) for line in lines)
     assert [line.partition(":")[0] for line in lines] == [
         "oldest overdue effect", "overdue effects", "given up", "open tasks", "last relay",
     ]  # fmt: skip
