@@ -131,6 +131,10 @@ class Post:
         self.die("after carrier")
         return f"XX{effect}"
 
+    def call_state(self, sid: str) -> tuple[str, str | None]:
+        """When no report of its end came, it is asked for: everybody picks up."""
+        return "completed", "human"
+
     def listed(self, to: str, *, calls: bool, since: float) -> list[Row]:
         """What its own log shows."""
         kind = self.calls if calls else self.texts
