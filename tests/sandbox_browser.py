@@ -136,8 +136,15 @@ class Browser:
         path.write_bytes(base64.b64decode(shot["data"]))
 
     def _whole(self) -> Any:
+        self._send("Emulation.setScrollbarsHidden", hidden=True)
         size = self._send("Page.getLayoutMetrics")["cssContentSize"]
-        clip = {"x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1}
+        clip = {
+            "x": 0,
+            "y": 0,
+            "width": max(size["width"], self.run("innerWidth")),
+            "height": size["height"],
+            "scale": 1,
+        }
         return self._send("Page.captureScreenshot", captureBeyondViewport=True, clip=clip)
 
     def _send(self, method: str, **params: Any) -> Any:

@@ -74,6 +74,8 @@ def test_an_emergency_is_seen_taken_over_and_answered(tmp_path: Path) -> None:
             browser.type("[name=reply]", "This is Ana, a nurse. I am calling you now.")
             press(browser, "form[action$=reply] button", "!!document.querySelector('li.staff')")
             checked(browser, "conversation")
+            if SHOTS:  # with the reply to be seen
+                browser.screenshot(Path(SHOTS) / "conversation-1000.png", whole=True)
             whole.until(lambda: [one for one in whole.texts() if "This is Ana" in one["text"]], "the reply arrives")
             for name in ("patients", "staff", "settings", "flows", "flows/triage", "dashboard", "health"):
                 browser.open(link.partition("/join")[0] + f"/{name}")

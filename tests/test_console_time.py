@@ -22,12 +22,17 @@ MOST_BYTES = 100_000
 def test_a_hundred_thousand_sessions_do_not_slow_a_page(store: Store, tmp_path: Path) -> None:
     """``pytest -m faults tests/test_console_time.py -s`` prints the times, in ms."""
     place = Place(store, str(tmp_path))
-    nurse = place.browser(place.person("nurse", "Ana"))
     dash_stage.seed(place, weeks=52, walks=2_000)
     dash_stage.crowd(place.desk.store, 100_000, place.at)
+    for text in ("hi", *("yes", "what is this") * 60, "i cant breathe"):
+        place.says(text)
+    dash_stage.unread(place)
+    nurse = place.browser(place.person("nurse", "Ana"))
+    middle = place.desk.lists.recent("", 50_000)[1]
     since = week_of(place.at - 40 * 7 * 86_400, dash_stage.ZONE)
     paths = ("/dashboard", "/dashboard?weeks=52", f"/patients?since={since}&result=pt", "/patients?result=pt&stage=booked",
-             "/patients", "/flows/triage", "/health")  # fmt: skip
+             "/patients", "/flows/triage", "/health", "/", f"/patients/{place.patient}",
+             "/patients/crowd000007", f"/patients?after={middle}", "/outreach")  # fmt: skip
     for path in paths:
         nurse.get(path)
         times = []
