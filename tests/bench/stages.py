@@ -26,7 +26,7 @@ from tests.bench import doors
 STAGES: tuple[tuple[str, Any, str], ...] = (
     ("form", parameters, "parse"),
     ("signature", signature.Signatures, "fault_of_form"),
-    ("limits", limits.Texts, "judge"),
+    ("limits", limits.Limits, "judge"),
     ("store, both trips", Wire, "ask"),
     ("seal", Cipher, "seal"),
     ("open", Cipher, "open"),
