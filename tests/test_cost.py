@@ -15,7 +15,7 @@ from bot.store import wire
 from bot.store.embedded import EmbeddedServer
 from tests.bench import doors, inprocess
 
-RECORDED_RATIO = 0.59  # of the floor, `python -m tests.bench inprocess`; the gate is at 0.8 of it
+RECORDED_RATIO = 0.57  # of the floor, `python -m tests.bench inprocess`; the gate is at 0.8 of it
 WIRE_BYTES = 2_600  # of commands, for one turn of an ordinary walk (2,140 when this was written)
 
 
