@@ -182,7 +182,7 @@ def test_the_commands_back_up_verify_and_restore_and_erase_again_who_was_erased_
     assert b"opted_out" in (new.load(patient, "").record or b""), "the STOP is there"
 
 
-@pytest.mark.skipif(not shutil.which("redis-server"), reason="no redis-server on PATH; CI installs one")
+@pytest.mark.skipif(not shutil.which("redis-server"), reason="there is no redis-server on PATH")
 def test_it_moves_to_an_older_family_of_servers(redis_client: Any, tmp_path: Path) -> None:
     """Valkey's data directory cannot be opened by an older Redis; our own file can."""
     folder = Path(tempfile.mkdtemp(prefix="tb-"))
