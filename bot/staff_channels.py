@@ -1,7 +1,7 @@
 """The ways to staff: a text through the carrier, a signed webhook, an e-mail. Only workers open them.
 
-Must never log or raise an address, a number or a secret: what fails is named by its kind. Every wait is bounded, so that
-one channel that hangs does not use up a worker.
+Must never log or raise an address, a number or a secret: what fails is named by its kind. Every wait and every whole
+exchange is bounded, so that one channel that hangs, or drips, does not use up a worker.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from urllib.parse import unquote, urlsplit
 import requests
 
 from bot.alerts import ESCALATION, Channel, Notice, NotToldError
+from bot.bounded import Mail, Post, TlsMail, ends_within
 from bot.carrier import CarrierError
 from bot.sending import Gate, stops_in_force
 from bot.setting_shapes import LOOPBACK
@@ -28,6 +29,7 @@ from bot.settings import Settings
 from bot.wording import fold, segments
 
 CONNECT_SECONDS, ANSWER_SECONDS = 3.0, 5.0
+WHOLE_SECONDS = 15.0  # for everything that is said to one channel
 # What no second try a minute later changes; a wrong password that is tried again and again locks the account.
 LASTING = (smtplib.SMTPAuthenticationError, smtplib.SMTPNotSupportedError, ssl.SSLCertVerificationError)
 
@@ -86,9 +88,12 @@ class Webhook:
         waits = (CONNECT_SECONDS, ANSWER_SECONDS)
         try:
             # Not followed anywhere else: an alert goes where the settings say. Not read: only its status counts.
-            with requests.post(
-                self.url, body, headers=headers, timeout=waits, allow_redirects=False, stream=True
-            ) as answer:
+            with requests.Session() as session, ends_within(WHOLE_SECONDS, (post := Post()).door):
+                session.mount("http://", post)
+                session.mount("https://", post)
+                answer = session.post(
+                    self.url, body, headers=headers, timeout=waits, allow_redirects=False, stream=True
+                )
                 status = answer.status_code
         except requests.RequestException as error:
             raise NotToldError(f"webhook: {type(error).__name__}") from None
@@ -120,7 +125,8 @@ class Email:
     def _send(self, mail: EmailMessage) -> None:
         parts = urlsplit(self.server)
         host, safe = parts.hostname or "", ssl.create_default_context()
-        with _door(parts.scheme, host, parts.port, safe) as smtp:
+        smtp = _door(parts.scheme, host, parts.port, safe)
+        with ends_within(WHOLE_SECONDS, lambda: smtp.sock), smtp:
             if parts.scheme == "smtp" and host not in LOOPBACK:
                 smtp.starttls(context=safe)
             if parts.username:
@@ -131,8 +137,8 @@ class Email:
 
 def _door(scheme: str, host: str, port: int | None, safe: ssl.SSLContext) -> smtplib.SMTP:
     if scheme == "smtps":
-        return smtplib.SMTP_SSL(host, port or 465, timeout=CONNECT_SECONDS, context=safe)
-    return smtplib.SMTP(host, port or 587, timeout=CONNECT_SECONDS)
+        return TlsMail(WHOLE_SECONDS, host, port or 465, timeout=CONNECT_SECONDS, context=safe)
+    return Mail(WHOLE_SECONDS, host, port or 587, timeout=CONNECT_SECONDS)
 
 
 def open_channels(settings: Settings, carrier: Any, gate: Gate, segment: int) -> dict[str, Channel]:

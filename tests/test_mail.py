@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime
 import email
 import email.policy
@@ -23,7 +24,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from bot.alerts import Notice, NotToldError
-from bot.staff_channels import Email
+from bot.staff_channels import Email, Webhook
 
 # aiosmtpd says so of a server that is TLS from the first byte, too, and of how it keeps who has signed in.
 pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS", "ignore:Session.login_data")
@@ -205,6 +206,58 @@ def test_a_server_that_is_away_or_says_nothing_holds_a_worker_no_longer_than_the
         began = time.monotonic()
         with pytest.raises(NotToldError, match=r"TimeoutError|SMTPServerDisconnected"):
             tell(scheme, dumb.getsockname()[1])
+        assert time.monotonic() - began < 2
+
+
+@contextlib.contextmanager
+def dripping(begins: bytes) -> Iterator[int]:
+    """A server that says *begins* in one piece, and then one letter of an endless line again and again; its port."""
+    with socket.socket() as door:
+        door.bind((NAMED, 0))
+        door.listen()
+
+        def drip() -> None:
+            guest, _ = door.accept()
+            with guest, contextlib.suppress(OSError):
+                guest.sendall(begins)
+                while True:
+                    guest.sendall(b"x")
+                    time.sleep(0.02)
+
+        served = threading.Thread(target=drip, daemon=True)
+        served.start()
+        yield door.getsockname()[1]
+        served.join(5)
+        assert not served.is_alive()  # the guest hung up
+
+
+@pytest.mark.parametrize("begins", [b"", b"220 mail\r\n", b"220 mail\r\n250-mail\r\n"])
+def test_a_server_that_answers_a_letter_at_a_time_holds_a_worker_no_longer_than_the_limit(
+    monkeypatch: pytest.MonkeyPatch, begins: bytes
+) -> None:
+    """Each letter is in time; the whole exchange is not."""
+    monkeypatch.setattr("bot.staff_channels.WHOLE_SECONDS", 0.3)
+    with dripping(begins) as port:
+        began = time.monotonic()
+        with pytest.raises(NotToldError, match="SMTP"):
+            tell("smtp", port, "", NAMED)
+        assert time.monotonic() - began < 2
+
+
+@pytest.mark.parametrize(
+    ("begins", "told"), [(b"", False), (b"HTTP/1.1 200 OK\r\n", True), (b"HTTP/1.1 500 No\r\nx: ", False)]
+)
+def test_a_webhook_that_answers_a_letter_at_a_time_holds_a_worker_no_longer_than_the_limit(
+    monkeypatch: pytest.MonkeyPatch, begins: bytes, told: bool
+) -> None:
+    """Its status counts once it is there; headers cannot be drawn out, and what follows is not read at all."""
+    monkeypatch.setattr("bot.staff_channels.WHOLE_SECONDS", 0.3)
+    with dripping(begins) as port:
+        began = time.monotonic()
+        with (
+            contextlib.nullcontext() if told else pytest.raises(NotToldError, match=r"webhook: (Connection|status 500)")
+        ):
+            Webhook(f"http://{NAMED}:{port}/hook", (b"k",), time.time).tell(NOTICE)
         assert time.monotonic() - began < 2
 
 

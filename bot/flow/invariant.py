@@ -52,6 +52,7 @@ class Condition(_Part):
     text: dict[str, Phrases] | None = Field(None, description="What is said contains every phrase, by language.")
     starts: Literal[True] | None = Field(None, description="The first turn of a walk, or the first after a restart.")
     moves: bool | None = Field(None, description="The turn leads to another state, or asks a question anew.")
+    nudged: bool | None = Field(None, description="The open question was met by silence before this turn.")
     ends: Literal["listen", "hangup", "dial"] | None = Field(None, description="What a call does after the turn.")
     ended: bool | None = Field(None, description="The walk is over after the turn.")
     disposition: list[Key] | None = Field(None, description="The disposition after the turn is one of these.")

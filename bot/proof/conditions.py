@@ -77,6 +77,7 @@ _ATOMS: dict[str, Callable[[Any, Talk], Holds]] = {
     "text": _text,
     "starts": lambda wanted, talk: begins,
     "moves": _moves,
+    "nudged": lambda wanted, talk: lambda move: (move.before.silences > 0) is wanted,
     "ends": lambda wanted, talk: lambda move: move.step.end == wanted,
     "ended": lambda wanted, talk: lambda move: move.step.session.ended is wanted,
     "disposition": lambda names, talk: lambda move: move.step.session.disposition in names,
@@ -202,7 +203,7 @@ class Promises:
         before, step = move.before, move.step
         after = step.session
         key = (
-            move.heard.name, begins(move), before.state, before.outcome,
+            move.heard.name, begins(move), before.state, before.silences > 0, before.outcome,
             before.channel, after.state, after.outcome, after.channel, after.ended, after.disposition, step.say,
             step.effects, step.end, after.reason, step.values.get("a"),
             (before.language, after.language) if self._tongue else None,

@@ -43,8 +43,8 @@ def test_of_all_mutants_of_triage_at_least_99_of_a_hundred_are_caught() -> None:
 @pytest.mark.soak
 @pytest.mark.timeout(5400)
 @pytest.mark.parametrize("flow", sorted(load_flows().keys() - {"triage"}))
-def test_of_a_sample_of_the_mutants_of_each_follow_up_four_of_five_are_caught(flow: str) -> None:
+def test_of_a_sample_of_the_mutants_of_each_follow_up_19_of_20_are_caught(flow: str) -> None:
     """Thirty of each, the seed is fixed; what lives is printed."""
     found = score(sampled(flow, 30, seed=3))
     print(flow, found)
-    assert found.caught >= 0.8 * found.changed, found.alive
+    assert found.caught >= 0.95 * found.changed, found.alive
