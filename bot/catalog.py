@@ -26,11 +26,11 @@ SHORT = 16  # characters of a reply that is worth keeping; longer ones are seldo
 @cache
 def load_flows(folder: Path = FLOWS) -> Mapping[str, Loaded]:
     """Every flow of the folder by its id, read once. Raises FlowError with every problem of every file."""
-    found, problems = [], []
+    found, problems, parts = [], [], part_files(folder / "parts")
     for path in sorted(folder.glob("*.json")):
         if path.name != "schema.json":
             try:
-                found.append(load_flow(path.read_text("utf-8"), f"flows/{path.name}", part_files(folder / "parts")))
+                found.append(load_flow(path.read_text("utf-8"), f"flows/{path.name}", parts))
             except FlowError as error:
                 problems += error.problems
     if problems:

@@ -16,8 +16,7 @@ from urllib.parse import urlsplit
 
 import phonenumbers
 from dotenv import dotenv_values
-from pydantic import Field, PrivateAttr, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, ValidationError
 
 from bot.setting_shapes import (
     EMAIL,
@@ -63,10 +62,10 @@ def _setting(meaning: str, default: Any, *, shown: str | None = None, **more: An
     return Field(default=default, description=meaning, json_schema_extra={"shown": shown} if shown else None, **more)
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """All settings; the environment name is the field name in upper case. Frozen. Made by `load`, not directly."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, validate_default=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, validate_default=False)
 
     sandbox: bool = _setting("Use the local Twilio and the phone page; everything else gets a default", False)
     public_url: PublicAddress = _setting(
@@ -168,18 +167,6 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = _setting("How much is logged", "INFO")
 
     _origins: dict[str, Origin] = PrivateAttr(default_factory=dict)
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        # `load` reads the environment, so that every problem can be found in one pass and tests pass a plain mapping.
-        return (init_settings,)
 
     @classmethod
     def load(cls, env: Mapping[str, str] | None = None) -> Settings:

@@ -208,6 +208,24 @@ def test_a_port_in_use_is_one_sentence_even_when_it_is_ours(shared: int) -> None
 def test_an_application_that_cannot_be_made_is_given_up() -> None:
     with running(1, 0, "broken") as (server, _):
         assert server.wait(30) == 1
+        assert server.stderr
+        assert "RuntimeError at web_server.py:" in server.stderr.read(), "and what broke it is told"
+
+
+@needs_proc
+def test_what_is_done_apart_ends_with_the_server_and_its_own_end_is_told() -> None:
+    """Proving takes seconds: a server that is killed meanwhile leaves nobody behind who publishes."""
+    code = "import time, bot.web.serve as web; web._apart(lambda: print('here', flush=True) or time.sleep(60) or 0)"
+    for victim, told in (("server", ""), ("child", "signal 9 ended the process that proves")):
+        command = [sys.executable, "-c", code]
+        with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
+            assert server.stdout
+            assert server.stderr
+            assert server.stdout.readline() == "here\n"
+            child = int(Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text())
+            os.kill(server.pid if victim == "server" else child, signal.SIGKILL)
+            eventually(lambda child=child: not Path(f"/proc/{child}").exists(), "the child ended")  # type: ignore[misc]
+            assert told in server.stderr.read()
 
 
 def test_started_without_settings_it_lists_every_problem_and_ends_with_2(tmp_path: Path) -> None:

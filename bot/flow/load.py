@@ -63,12 +63,18 @@ class FlowError(ValueError):
 
 @dataclass(frozen=True)
 class Loaded:
-    """A flow with the hash of its content (what a session pins) and where everything stands in the file."""
+    """A flow with the hash of its content (what a session pins), its *text*, and the texts of flows/parts by name."""
 
     flow: model.Flow
     hash: str
-    placed: Extended
     file: str
+    text: str
+    parts: Mapping[str, str]
+
+    @cached_property
+    def placed(self) -> Extended:
+        """Where everything stands. Only proofs and editors ask; kept from the start it was 5 MB of each web process."""
+        return _placed(self.text, self.file, self.parts)
 
     @cached_property
     def states(self) -> dict[str, model.State]:
@@ -87,7 +93,7 @@ class Loaded:
 def load_flow(text: str, file: str, parts: Mapping[str, str] = NO_PARTS) -> Loaded:
     """The flow in *text*; *file* is only named in errors, *parts* are the texts of flows/parts by name. Raises FlowError
     with every problem."""
-    placed = _extended(_parsed(text, file), file, parts)
+    placed = _placed(text, file, parts)
 
     def at(path: Path, message: str) -> Problem:
         return Problem(*placed.place(path), message)
@@ -100,7 +106,11 @@ def load_flow(text: str, file: str, parts: Mapping[str, str] = NO_PARTS) -> Load
     problems += [at(path, message) for path, message in _disagreements(flow)]
     if problems:
         raise FlowError(sorted(set(problems)))
-    return Loaded(flow, content_hash(placed.value), placed, file)
+    return Loaded(flow, content_hash(placed.value), file, text, parts)
+
+
+def _placed(text: str, file: str, parts: Mapping[str, str]) -> Extended:
+    return _extended(_parsed(text, file), file, parts)
 
 
 def _parsed(text: str, file: str) -> Located:

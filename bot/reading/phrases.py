@@ -9,9 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from sys import intern
 
 GAP = 3
-STATES, WORDS = 20_000, 5_000  # kept at most: states of the automaton, and words per state
+STATES, WORDS = (
+    5_000,
+    5_000,
+)  # kept at most: states of the automaton (3,700 replies of the corpus make 3,500), and words per state
 _PIECE = re.compile(r"\(|\)|\[|\]|\||\*|[^\s()\[\]|*]+")
 
 
@@ -31,7 +35,7 @@ class Node:
 
 def parse_phrase(text: str) -> Node:
     """A phrase as a node. Raises PhraseError."""
-    pieces = _PIECE.findall(text)
+    pieces = [intern(piece) for piece in _PIECE.findall(text)]
     node, at = _alternatives(pieces, 0, text)
     if at != len(pieces):
         raise PhraseError(f"The phrase {text!r} has a bracket that does not close.")
@@ -80,14 +84,12 @@ class Matcher:
         first: set[int] = set()
         for tag, text in phrases:
             node = parse_phrase(text)
-            entry = self._net.build(node, frozenset({self._net.leaf("accept", tag, frozenset())}))
+            entry = self._net.build(node, (self._net.leaf("accept", tag, ()),))
             if any(self._net.kinds[one] == "gap" for one in entry):
                 raise PhraseError(f"The phrase {text!r} begins with *.")
-            first |= entry
+            first.update(entry)
         self._net.close()
-        self._net.first = self._start = self._net.state(frozenset(first))
-        for word in self._start.words:  # so that no patient waits for it
-            self._net.step(self._start, word)
+        self._net.first = self._start = self._net.state(_union(first))
 
     def find(self, words: Sequence[str]) -> list[tuple[str, int, int]]:
         """Every (tag, start, end), the longest for each tag and start."""
@@ -104,6 +106,13 @@ class Matcher:
         return [(tag, begin, end) for (tag, begin), end in found.items()]
 
 
+Places = tuple[int, ...]  # in order, each once; a set of one takes 216 bytes, and there are ten thousand
+
+
+def _union(*many: Iterable[int]) -> Places:
+    return tuple(sorted(set().union(*many)))
+
+
 class _State:
     """A set of places in phrases. *words*, *begins* (by their first two letters), *digits*, *gap*: what leads where;
     *go*: where words led so far."""
@@ -112,10 +121,10 @@ class _State:
 
     def __init__(self) -> None:
         self.tags: tuple[str, ...] = ()
-        self.words: dict[str, frozenset[int]] = {}
-        self.begins: dict[str, list[tuple[str, frozenset[int]]]] = {}
-        self.digits: tuple[tuple[str, frozenset[int]], ...] = ()
-        self.gap: frozenset[int] = frozenset()
+        self.words: dict[str, Places] = {}
+        self.begins: dict[str, list[tuple[str, Places]]] = {}
+        self.digits: tuple[tuple[str, Places], ...] = ()
+        self.gap: Places = ()
         self.plain = True
         self.go: dict[str, _State] = {}
 
@@ -126,12 +135,12 @@ class _Net:
     def __init__(self) -> None:
         self.kinds: list[str] = []
         self.texts: list[str] = []
-        self.nexts: list[frozenset[int]] = []
-        self._known: dict[tuple[str, str, frozenset[int]], int] = {}
-        self._states: dict[frozenset[int], _State] = {}
+        self.nexts: list[Places] = []
+        self._known: dict[tuple[str, str, Places], int] = {}
+        self._states: dict[Places, _State] = {}
         self.first = _State()
 
-    def leaf(self, kind: str, text: str, after: frozenset[int]) -> int:
+    def leaf(self, kind: str, text: str, after: Places) -> int:
         key = (kind, text, after)
         if key not in self._known:
             self._known[key] = len(self.kinds)
@@ -140,28 +149,28 @@ class _Net:
             self.nexts.append(after)
         return self._known[key]
 
-    def build(self, node: Node, after: frozenset[int]) -> frozenset[int]:
+    def build(self, node: Node, after: Places) -> Places:
         """Where *node* begins when *after* follows it."""
         if node.kind == "seq":
             for part in reversed(node.parts):
                 after = self.build(part, after)
             return after
         if node.kind == "alt":
-            return frozenset().union(*(self.build(part, after) for part in node.parts))
+            return _union(*(self.build(part, after) for part in node.parts))
         if node.kind == "maybe":
-            return after | self.build(node.parts[0], after)
+            return _union(after, self.build(node.parts[0], after))
         if node.kind == "gap":
             inside = after
             for _ in range(GAP):
-                inside = after | {self.leaf("gap", "", inside)}
+                inside = _union(after, (self.leaf("gap", "", inside),))
             return inside
-        return frozenset({self.leaf(node.kind, node.text, after)})
+        return (self.leaf(node.kind, node.text, after),)
 
     def close(self) -> None:
         """Every phrase is built: what only finds equal tails is not kept."""
         self._known.clear()
 
-    def state(self, places: frozenset[int]) -> _State:
+    def state(self, places: Places) -> _State:
         found = self._states.get(places)
         if found is None:
             if len(self._states) >= STATES:
@@ -172,14 +181,14 @@ class _Net:
             found = self._states[places] = self._made(places)
         return found
 
-    def _made(self, places: frozenset[int]) -> _State:
-        state, words = _State(), dict[str, frozenset[int]]()
-        tags, gap = [], frozenset[int]()
+    def _made(self, places: Places) -> _State:
+        state, words = _State(), dict[str, Places]()
+        tags, gap = [], set[int]()
         for place in places:
             kind, text, after = self.kinds[place], self.texts[place], self.nexts[place]
             if kind == "word":
-                # Most words lead one way: that set is shared, not copied (4 MB less for each process).
-                words[text] = words[text] | after if text in words else after
+                # Most words lead one way: those places are shared, not copied.
+                words[text] = _union(words[text], after) if text in words else after
             elif kind == "accept":
                 tags.append(text)
             elif kind == "begins":
@@ -187,8 +196,8 @@ class _Net:
             elif kind == "digits":
                 state.digits = (*state.digits, (text, after))
             else:
-                gap |= after
-        state.tags, state.gap, state.words = tuple(dict.fromkeys(tags)), gap, words
+                gap.update(after)
+        state.tags, state.gap, state.words = tuple(dict.fromkeys(tags)), _union(gap), words
         state.plain = not (state.begins or state.digits or gap)
         return state
 
@@ -197,17 +206,17 @@ class _Net:
         to = state.go.get(word)
         if to is not None or (state.plain and word not in state.words):
             return to
-        places = set(state.words.get(word, ())) | state.gap
+        places = {*state.words.get(word, ()), *state.gap}
         for text, after in state.begins.get(word[:2], ()):
             if word.startswith(text):
-                places |= after
+                places.update(after)
         if word.isdecimal() and len(word) >= 2:
             for text, after in state.digits:
                 if word.startswith(text):
-                    places |= after
+                    places.update(after)
         if not places:
             return None
-        to = self.state(frozenset(places))
+        to = self.state(_union(places))
         if len(state.go) < WORDS:
             state.go[word] = to
         return to

@@ -27,7 +27,7 @@ import waitress
 from waitress import wasyncore
 
 from bot.flow.load import FlowError
-from bot.logs import set_up_logs
+from bot.logs import places, set_up_logs
 from bot.proved import RefusedError, require_proof
 from bot.settings import Settings, SettingsError
 from bot.store.client import AWAY
@@ -130,16 +130,7 @@ class _Family:
     def _start(self) -> None:
         # Blocked across the fork: a signal between it and the child's own handlers would be lost.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
-        child = os.fork()
-        if child == 0:
-            os.close(self._alive_write)
-            status = 1
-            try:
-                status = _child(self._build, self._place, self._alive_read)
-            finally:
-                sys.stdout.flush()
-                sys.stderr.flush()
-                os._exit(status)
+        child = _fork(lambda: _child(self._build, self._place, self._alive_read), self._alive_write)
         self._children[child] = time.monotonic()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT})
         if self._stopping:
@@ -168,6 +159,23 @@ class _Family:
                 os.kill(child, signal.SIGTERM)
             except ProcessLookupError:
                 continue
+
+
+def _fork(work: Callable[[], int], ours: int) -> int:
+    """A process that runs *work*, without our end *ours* of a pipe, and exits with what it gives. Its process id."""
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            os.close(ours)
+            status = work()
+        except Exception as error:
+            log.error("a process of the web server broke: %s at %s", type(error).__name__, places(error))
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(status)
+    return child
 
 
 def _child(build: Callable[[], Application], place: Place, alive: int) -> int:
@@ -277,18 +285,46 @@ def main() -> int:
         # By name: the parts are put together above this room. Before the fork, so that the processes share its memory.
         # A flow that is malformed or breaks an invariant is refused here, once, with every error.
         catalog = importlib.import_module("bot.catalog")
-        flows = catalog.load_flows()
-        catalog.load_words()
-        require_proof(flows, settings.data_dir, settings.secret_keys[0])
+        catalog.load_flows(), catalog.load_words()
         make = importlib.import_module("bot.wiring").make_web_app
         place = Place(settings.host, settings.web_port, settings.web_processes, settings.web_threads)
         with _store_for(settings) as state_url:
-            _go_live(settings, state_url)
+            refused = _apart(lambda: _prove_and_publish(settings, state_url))
+            if refused:
+                return refused
             with_store = settings.model_copy(update={"state_url": state_url})
             return serve(lambda: make(with_store), place)
-    except (SettingsError, ServerError, ServeError, FlowError, RefusedError) as error:
+    except (SettingsError, ServerError, ServeError, FlowError) as error:
         print(error, file=sys.stderr)
         return 2
+
+
+def _apart(work: Callable[[], int]) -> int:
+    """The exit status of *work* in a process of its own: what it leaves in memory is then in none that serves."""
+    alive, ours = os.pipe()
+
+    def run() -> int:
+        threading.Thread(target=_follow_parent, args=(alive,), daemon=True).start()
+        return work()
+
+    child = _fork(run, ours)
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    os.close(alive)
+    os.close(ours)
+    if status < 0:
+        log.error("signal %s ended the process that proves and publishes the flows; nothing is served", -status)
+    return abs(status)
+
+
+def _prove_and_publish(settings: Settings, state_url: str) -> int:
+    """0 when what will be served may be served. Proofs and comparisons are 2 MB, and 30 where something had to be proved."""
+    try:
+        require_proof(importlib.import_module("bot.catalog").load_flows(), settings.data_dir, settings.secret_keys[0])
+        _go_live(settings, state_url)
+    except (FlowError, RefusedError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
 
 
 def _go_live(settings: Settings, state_url: str) -> None:
