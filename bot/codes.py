@@ -77,6 +77,10 @@ def in_words(code: int, say: Callable[[str], str] = str) -> str:
 
 
 def reason_in_words(why: str, say: Callable[[str], str] = str) -> str:
-    """A reason as the log keeps it: where it ends with a carrier's code, that in words; else as it is."""
+    """A reason as the log keeps it, by *say* in the reader's language: where it ends with a carrier's code, that in words;
+    where it is ``cancelled: `` and a fact, both."""
     found = _IN_REASON.search(why)
-    return in_words(int(found[1]), say) if found else why
+    if found:
+        return in_words(int(found[1]), say)
+    head, sep, fact = why.partition(": ")
+    return f"{say(head)}: {say(fact)}" if sep and head == "cancelled" else say(why)

@@ -20,7 +20,7 @@ from bot.consent import Hours, Verdict, may_answer_silence, may_still_send
 from bot.decide import take
 from bot.ledger import Ledger, written
 from bot.outgoing import NotYetError, Outgoing
-from bot.record import ERASED, Consent, GoneError, Record, erased_since, from_bytes
+from bot.record import ERASED, GONE, Consent, GoneError, Record, erased_since, from_bytes
 from bot.turn import Clinic, Door, Heard, Input, Later, Turn
 from bot.undelivered import OPTED_OUT, Lost, settle
 from bot.work import with_consent
@@ -375,7 +375,7 @@ class Conversation:
                 record = from_bytes(loaded.record) if loaded.record else Record(phone)
                 if ERASED in record.facts and not bare:
                     if not phone:
-                        raise GoneError("This patient was erased.")
+                        raise GoneError(GONE)
                     record = record.but(phone=phone, facts=record.facts - {ERASED})
                 now = round(self.now(), 3)  # a millisecond is enough, and half the digits in all that is kept
                 found, answer = decide(record, now)

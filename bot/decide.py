@@ -82,20 +82,25 @@ def open_walk(
 
 def _after_stop(record: Record, given: Input, reading: Reading, now: float) -> Turn:
     """I34: the carrier would refuse any text, so a person must act; an emergency is never only stored."""
-    alarm = reading.kind == "emergency"
-    fresh = alarm or "wrote_after_stop" not in record.facts
-    record = record.but(facts=record.facts | {"wrote_after_stop"})
-    turn = _nothing(record, given, reading, now)
-    return turn.but(tasks=("alarm_opted_out" if alarm else "wrote_after_stop",) if fresh else ())
+    alarm, wants = reading.kind == "emergency", reading.value == "human"
+    fresh = alarm or wants or _first_word(record, "wrote_after_stop", now)
+    task = "alarm_opted_out" if alarm else "person" if wants else "wrote_after_stop"
+    turn = _nothing(record.but(facts=record.facts | {"wrote_after_stop"}), given, reading, now)
+    return turn.but(tasks=(task,) if fresh else ())
 
 
 def _from_abroad(record: Record, given: Input, reading: Reading, now: float) -> Turn:
     """No text may go there, so a person must act; STOP is obeyed all the same."""
     alarm = reading.kind == "emergency"
-    fresh = alarm or "wrote_from_abroad" not in record.facts
+    fresh = alarm or _first_word(record, "wrote_from_abroad", now)
     record = record.but(facts=record.facts | {"wrote_from_abroad"}, opted_out=reading.kind == "opt_out")
     turn = _nothing(record, given, reading, now)
     return turn.but(tasks=("alarm_abroad" if alarm else "abroad",) if fresh else ())
+
+
+def _first_word(record: Record, fact: str, now: float) -> bool:
+    """The first since *fact*, or after a day of rest: then the task of the last one may be closed long since."""
+    return fact not in record.facts or now - record.last_at > REST_SECONDS
 
 
 def _for_the_owner(clinic: Clinic, record: Record, given: Input, reading: Reading, now: float) -> Turn:
@@ -255,7 +260,7 @@ def _written(
     work = Work(clinic, patient, record, step, now)
     for effect in step.effects:
         work.perform(effect)
-    work.tasks += _wrong_number(record, reading)
+    work.tasks += _beside_stop(record, reading)
     session = step.session
     loaded = _version(clinic, session)
     says = prompts.render(
@@ -294,8 +299,11 @@ def _written(
     )
 
 
-def _wrong_number(record: Record, reading: Reading) -> tuple[str, ...]:
-    return ("wrong_number",) if reading.value == "wrong_number" and "wrong_number" not in record.facts else ()
+def _beside_stop(record: Record, reading: Reading) -> tuple[str, ...]:
+    """What was said together with STOP: that it is the wrong number, or "call me", which only a person may do now."""
+    if reading.kind != "opt_out" or (reading.value == "wrong_number" and "wrong_number" in record.facts):
+        return ()
+    return ("wrong_number",) if reading.value == "wrong_number" else ("person",) if reading.value == "human" else ()
 
 
 def no_person(clinic: Clinic, why: str) -> tuple[str, ...]:

@@ -372,6 +372,30 @@ def test_a_script_in_a_cell_is_words_and_a_formula_in_a_result_is_text(place: Pl
     assert not [cell for line in told for cell in line if cell.lstrip(" \ufeff").startswith(("=", "+", "-", "@", "\t"))]
 
 
+def test_the_files_to_take_away_are_in_the_readers_language(place: Place, ana: Person) -> None:
+    """Report and result, header and reasons; the clinic's own columns stay as they are."""
+    client = place.browser(ana)
+    client.set_cookie("console-language", "es")
+    here = prepared(client, rows(3) + rows(1))
+    report = list(csv.reader(io.StringIO(client.get(f"{here}/check.csv").text.removeprefix("\ufeff"))))
+    assert (report[0][0], report[0][1], *report[0][-2:]) == ("fila", "phone", "resultado", "motivo")
+    assert report[-1][-2:] == ["rechazado", "el mismo número está en una fila anterior (fila 2)"]
+    there = post(client, f"{here}/send", count="3").headers["Location"]
+    place.desk.conversation.hear(phone(1), "sms", "STOP", "s1")
+    roster, name = place.desk.campaigns.roster, there.rpartition("/")[2]
+    for effect, state, detail in (("2", "not_sent", "opted out"), ("3", "failed", "30005")):
+        one = next(one for some in roster.rows(name) for one in some if str(one.row) == effect)
+        roster.move(roster.effect(name, one.patient, one.row), state, detail)
+    result = list(csv.reader(io.StringIO(client.get(f"{there}/result.csv").text.removeprefix("\ufeff"))))
+    assert result[0] == ["fila", "paciente", "resultado", "detalle"]
+    assert [row[2:] for row in result[1:]] == [
+        ["no enviado", "pidió no recibir mensajes"],
+        ["no enviado", "El número no existe o ya no se usa. Pida el número correcto. (30005)"],
+        ["en espera", "espera su turno"],
+        ["rechazado", "el mismo número está en una fila anterior"],
+    ]
+
+
 def test_an_expired_session_loses_neither_the_file_nor_the_number(place: Place, ana: Person) -> None:
     """Signed out in the middle: the draft is still there, and the number comes back ready to be sent."""
     client = place.browser(ana)

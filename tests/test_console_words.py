@@ -11,8 +11,14 @@ from pathlib import Path
 import pytest
 
 from bot.codes import CODES, NO_CODE, OTHER
+from bot.consent import MATTER_CLOSED
 from bot.console.languages import FOLDER, catalogue
+from bot.outreach.campaigns import BECOMES
 from bot.outreach.judge import SAYS
+from bot.outreach.roster import RANK
+from bot.plan import FACTS
+from bot.record import GONE
+from bot.reports import NOBODY
 from bot.takeover import NOT_YOURS, STOPPED
 from bot.tasks import TASKS
 
@@ -46,8 +52,43 @@ def of_code() -> Iterator[tuple[str, str]]:
                 yield path.name, node.args[place].value
 
 
+def of_reasons() -> Iterator[tuple[str, str]]:
+    """Why something was not sent: what a verdict says, what a rule returns, and what is noted."""
+    for path in sorted([*ROOM.glob("*.py"), *(ROOM / "outreach").glob("*.py")]):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            found: list[ast.expr] = []
+            if isinstance(node, ast.Call):
+                name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+                found = node.args[1:2] if name == "Verdict" else []
+                found += [one.value for one in node.keywords if one.arg == "why" and name in ("note", "Sending")]
+            elif isinstance(node, ast.FunctionDef) and node.name in ("_never", "_not_now"):
+                found = [one.value for one in ast.walk(node) if isinstance(one, ast.Return) and one.value]
+            for one in found:
+                parts = [one.body, one.orelse] if isinstance(one, ast.IfExp) else [one]
+                yield from ((path.name, part.value) for part in parts if isinstance(part, ast.Constant) and part.value)
+
+
+RESULTS = (
+    "row",
+    "patient",
+    "result",
+    "detail",
+    "reason",
+    "refused",
+    "not entered",
+    "will be called",
+    "will be texted",
+    *RANK,
+)
+
+
 def said() -> dict[str, str]:
     """Sentence -> where it is said."""
+    reasons = {*BECOMES.values(), *FACTS.values(), *RESULTS, NOBODY, GONE, MATTER_CLOSED}
+    return _said() | dict.fromkeys(reasons, "reasons") | {text: where for where, text in of_reasons()}
+
+
+def _said() -> dict[str, str]:
     found = {kind.says: "tasks.py" for kind in TASKS.values()}
     found |= {text: "codes.py" for one in (*CODES.values(), NO_CODE, OTHER) for text in (one.says, one.do)}
     found |= dict.fromkeys(SAYS.values(), "judge.py")

@@ -46,6 +46,39 @@ def test_stop_inside_a_sentence_about_something_else_stops_nothing(weeks: Weeks,
     assert not weeks.record.opted_out
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "stop texting me, call me instead", "stop texts but call me", "no more texts please call me back",
+        "ya no me manden mensajes, mejor llamenme", "no more texts, I want to talk to a nurse",
+    ],
+)  # fmt: skip
+def test_who_wants_a_call_and_no_texts_gets_no_more_texts_and_a_person(weeks: Weeks, said: str) -> None:
+    """Nothing automatic any more, by text or by call; the call that they asked for is a task for a person."""
+    weeks.until(3.5)
+    assert "no more texts" in weeks.say(said)
+    assert (weeks.record.opted_out, weeks.tasks()) == (True, ["person"])
+    assert weeks.until(60) == []
+    weeks.store.tasks.clear()  # closed by staff
+    assert weeks.say("please call me") == ""
+    assert weeks.tasks() == ["person"]
+
+
+@pytest.mark.parametrize("said", ["stop calling me", "stop texting and don't call me", "do not call me, no more texts"])
+def test_who_wants_neither_texts_nor_calls_is_not_called(weeks: Weeks, said: str) -> None:
+    weeks.say(said)
+    assert (weeks.record.opted_out, weeks.tasks()) == (True, [])
+
+
+def test_what_is_written_after_stop_is_one_task_a_day_not_one_for_ever(weeks: Weeks) -> None:
+    weeks.say("STOP", "thanks", "bye")
+    assert weeks.tasks() == ["wrote_after_stop"]
+    weeks.store.tasks.clear()  # closed by staff
+    weeks.until(2)
+    weeks.say("hello?")
+    assert weeks.tasks() == ["wrote_after_stop"]
+
+
 def test_a_stop_between_the_decision_and_the_carrier_keeps_the_text_back(weeks: Weeks) -> None:
     name, body = weeks.record.planned["F2"], {"n": "F2", "f": "triage"}
     weeks.clock.append(MONDAY + 3.1 * DAY)

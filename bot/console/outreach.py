@@ -126,7 +126,7 @@ def people(visit: Visit, campaign: str) -> Response:
 def result(visit: Visit, campaign: str) -> Response:
     """The file of what became of every row."""
     _progress(visit, campaign)
-    return as_file(f"result-{campaign}", visit.desk.campaigns.result_lines(campaign))
+    return as_file(f"result-{campaign}", visit.desk.campaigns.result_lines(campaign, visit.say))
 
 
 # -- acting --

@@ -215,7 +215,7 @@ def _check(visit: Visit, draft: Draft, status: int = 200, error: str = "") -> Re
     except SheetError as fault:
         return visit.page("campaign_faults.html", 422, draft=draft, faults=list(_told(visit, fault)))
     if visit.form == "csv":
-        return as_file("report", desk.campaigns.plan_lines(plan))
+        return as_file("report", desk.campaigns.plan_lines(plan, visit.say))
     args = visit.request.args if visit.request.method == "GET" else {}
     why = args.get("why", "")
     rows = [(row, cells) for row, (_, cells) in zip(plan.rows, plan.sheet.rows, strict=True)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from bot.codes import in_words
+from bot.codes import in_words, reason_in_words
 from bot.conversation import Conversation
 from bot.outreach.csvout import lines, plan_lines
 from bot.outreach.judge import SAYS, refusal, with_consent
@@ -106,9 +106,9 @@ class Campaigns:
         )
         return replace(made, blockers=(*made.blockers, before))
 
-    def plan_lines(self, plan: Plan) -> Iterator[str]:
-        """The result file of a plan."""
-        return plan_lines(plan)
+    def plan_lines(self, plan: Plan, say: Callable[[str], str] = str) -> Iterator[str]:
+        """The result file of a plan, by *say* in the reader's language."""
+        return plan_lines(plan, say)
 
     def send(self, plan: Plan, by: str, campaign: str = "") -> str:
         """Enter every recipient; the campaign's id. A large one then waits for `approve`. Dies half-way: send the same
@@ -176,21 +176,24 @@ class Campaigns:
         """Every campaign, newest first."""
         return [self.progress(campaign) for campaign in self.roster.all() if self.roster.state(campaign)]
 
-    def result_lines(self, campaign: str) -> Iterator[str]:
-        """CSV: what became of every row. Opaque patient ids; the clinic's own file has the numbers by row."""
-        return lines(["row", "patient", "result", "detail"], self._results(campaign))
+    def result_lines(self, campaign: str, say: Callable[[str], str] = str) -> Iterator[str]:
+        """CSV: what became of every row, by *say* in the reader's language. Opaque patient ids; the clinic's own file has
+        the numbers by row."""
+        return lines([say(name) for name in ("row", "patient", "result", "detail")], self._results(campaign, say))
 
     # -- inside --
 
-    def _results(self, campaign: str) -> Iterator[list[str]]:
+    def _results(self, campaign: str, say: Callable[[str], str]) -> Iterator[list[str]]:
         for members in self.roster.rows(campaign):
             for one, state in zip(members, self.roster.states(campaign, members), strict=True):
                 name, _, detail = state.partition("|")
                 if one.why:
-                    name, detail = "refused", SAYS.get(one.why, one.why)  # type: ignore[call-overload]
+                    name, detail = "refused", say(SAYS.get(one.why, one.why))  # type: ignore[call-overload]
                 elif detail.isdecimal():
-                    detail = in_words(int(detail))
-                yield [str(one.row), one.patient, name or "not entered", detail or BECOMES.get(name, "")]
+                    detail = in_words(int(detail), say)
+                elif detail or name in BECOMES:
+                    detail = reason_in_words(detail, say) if detail else say(BECOMES[name])
+                yield [str(one.row), one.patient, say(name or "not entered"), detail]
 
     def _turn(self, campaign: str, allowed: list[State], to: State, by: str, did: str, why: str = "") -> None:
         if not self.roster.turn(campaign, allowed, to, self.now(), by, did, why):

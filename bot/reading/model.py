@@ -32,10 +32,10 @@ class Reading:
 
     *kind* and *value*: answer -> ``yes``/``no``, an int 0..10, or an option id · command -> ``human`` ``help``
     ``restart`` ``back`` ``repeat`` ``language_en`` ``language_es`` ``schedule`` ``cancel_appt`` ``change_appt`` ``zip`` ·
-    info -> ``pmr`` ``pt`` ``both`` ``visit`` · emergency -> ``emergency`` ``crisis`` ``urgent`` · opt_out / opt_in /
-    minor / silence / unclear -> None. *suggestions*: at most two nearest answers, only ever used to ask again.
-    *why*: which layer and which words decided, in words a nurse can read. *mentions*: symptom topics that were
-    mentioned but denied, past, or about someone else.
+    info -> ``pmr`` ``pt`` ``both`` ``visit`` · emergency -> ``emergency`` ``crisis`` ``urgent`` · opt_out -> None,
+    ``wrong_number``, or ``human`` ("no more texts, call me") · opt_in / minor / silence / unclear -> None.
+    *suggestions*: at most two nearest answers, only ever used to ask again. *why*: which layer and which words decided,
+    in words a nurse can read. *mentions*: symptom topics that were mentioned but denied, past, or about someone else.
     """
 
     kind: Kind

@@ -43,8 +43,11 @@ def read(
         if not (level == "urgent" and red_flag):
             return Reading("emergency", level, why)
     if out == "free":
-        wrong = "wrong_number" if heard.has("wrong_number") else None
-        return Reading("opt_out", wrong, why="asks not to be written to")
+        if heard.has("wrong_number"):
+            return Reading("opt_out", "wrong_number", why="asks not to be written to")
+        if signals.asks_for_a_person(heard):
+            return Reading("opt_out", "human", why="asks not to be written to, and for a person")
+        return Reading("opt_out", why="asks not to be written to")
     return _rest(heard, expects, channel, mentions)
 
 

@@ -64,6 +64,24 @@ def opts_out(heard: Utterance, words: Words) -> str | None:
     return "free" if heard.has("stop") else None
 
 
+def asks_for_a_person(heard: Utterance) -> bool:
+    """Beside STOP: "no more texts, call me". The words of STOP itself neither ask for a call nor refuse one."""
+    stops = heard.spans.get("stop", ())
+
+    def apart(span: tuple[int, int]) -> bool:
+        return all(span[1] <= start or end <= span[0] for start, end in stops)
+
+    def whole(start: int, end: int) -> bool:  # one word is a wish where Spanish says it so: llámeme
+        return end - start > 1 or heard.words[start].endswith("me") or _carries(heard, start, end)
+
+    negators = [span for span in heard.spans.get("negator", ()) if apart(span)]
+    return any(
+        apart((start, end)) and whole(start, end)
+        and not any(0 <= start - said <= 3 for _, said in negators)
+        for start, end in heard.spans.get("commands:human", ())
+    )  # fmt: skip
+
+
 def command(heard: Utterance) -> str | None:
     """The command of a message that is one, by name; None for anything else."""
     if heard.quoted or not heard.words:
