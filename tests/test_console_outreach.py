@@ -390,7 +390,7 @@ def test_the_files_to_take_away_are_in_the_readers_language(place: Place, ana: P
     assert result[0] == ["fila", "paciente", "resultado", "detalle"]
     assert [row[2:] for row in result[1:]] == [
         ["no enviado", "pidió no recibir mensajes"],
-        ["no enviado", "El número no existe o ya no se usa. Pida el número correcto. (30005)"],
+        ["falló", "El número no existe o ya no se usa. Pida el número correcto. (30005)"],
         ["en espera", "espera su turno"],
         ["rechazado", "el mismo número está en una fila anterior"],
     ]
