@@ -376,7 +376,7 @@ def test_the_files_to_take_away_are_in_the_readers_language(place: Place, ana: P
     """Report and result, header and reasons; the clinic's own columns stay as they are."""
     client = place.browser(ana)
     client.set_cookie("console-language", "es")
-    here = prepared(client, rows(3) + rows(1))
+    here = prepared(client, rows(3) + rows(1).partition("\n")[2])
     report = list(csv.reader(io.StringIO(client.get(f"{here}/check.csv").text.removeprefix("\ufeff"))))
     assert (report[0][0], report[0][1], *report[0][-2:]) == ("fila", "phone", "resultado", "motivo")
     assert report[-1][-2:] == ["rechazado", "el mismo número está en una fila anterior (fila 2)"]
