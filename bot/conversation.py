@@ -278,11 +278,15 @@ class Conversation:
         task = "flood" if alone else "not_read"
         self.note(self.patient_id(phone), key, tasks=(task,), why="over a limit", phone=phone)
 
-    def still(self, patient: str, effect_id: str, kind: str, told: Mapping[str, Any], *, call: bool) -> Verdict:
-        """Whether what was decided may leave now; asked right before the carrier. The log says what was kept back."""
-        loaded = self.store.load(patient, "")
-        record = from_bytes(loaded.record) if loaded.record else Record("")
-        verdict = may_still_send(record, kind, told, self.hours(record.whereabouts), self.now(), call=call)
+    def still(
+        self, patient: str, effect_id: str, kind: str, told: Mapping[str, Any], kept: bytes | None, *, call: bool
+    ) -> Verdict:
+        """Whether what was decided may leave now; asked right before the carrier, of the record that is *kept* now. The
+        log says what was kept back."""
+        record, now = from_bytes(kept) if kept else Record(""), self.now()
+        verdict = may_still_send(record, kind, told, self.hours(record.whereabouts), now, call=call)
+        since = plan.overtaken(self.clinic, record, plan.due_effect(effect_id, told)) if kind == "follow_up" else None
+        verdict = Verdict(False, since) if since else verdict
         if not verdict.go and verdict.later is None:
             self.kept_back(patient, effect_id, verdict.why)
         return verdict

@@ -205,14 +205,15 @@ def _looked_up(office: Office, claim: Claim, begun: Begun, patient: str, out: Ou
 
 def _send(office: Office, claim: Claim, kind: str, told: dict[str, Any], out: Outgoing, cost: int) -> Result:
     patient = str(told["p"])
-    tries = office.sends.mark(claim, patient, office.now(), kind, told)
-    if not tries:
+    marked = office.sends.mark(claim, patient, office.now(), kind, told)
+    if not marked.tries:
         if office.sends.is_gone(claim.id):
             # A turn took it back after its words were decided and logged.
             office.conversation.kept_back(patient, claim.id, "the patient has moved on")
         return Result("lost", "claimed anew or cancelled")
-    # Asked last, at every attempt: a claim or a STOP may have come since it was decided.
-    verdict = office.conversation.still(patient, claim.id, kind, told, call=out.call)
+    # Asked last, at every attempt, of the record as it was when it was marked: a claim, a STOP or a booking may have come
+    # since it was decided.
+    verdict = office.conversation.still(patient, claim.id, kind, told, marked.record, call=out.call)
     if not verdict.go:
         later = verdict.later
         return Result("done", verdict.why) if later is None else Result("put_off", verdict.why, later, fresh=True)
@@ -220,7 +221,7 @@ def _send(office: Office, claim: Claim, kind: str, told: dict[str, Any], out: Ou
         carrier = office.carrier
         sid = carrier.call(out.phone, claim.id) if out.call else carrier.text(out.phone, out.body or "", claim.id)
     except CarrierError as error:
-        return _failed(office, claim, kind, told, error, tries)
+        return _failed(office, claim, kind, told, error, marked.tries)
     office.sends.sent(claim.id, sid, office.now())
     office.gate.worked(cost, "call" if out.call else "text")
     return Result("done", "sent")

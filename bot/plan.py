@@ -116,14 +116,25 @@ def _never(clinic: Clinic, record: Record, due: Due, one: model.FollowUp | None,
         return "too late"
     if one.before is not None and now >= record.visit_at:
         return "the visit is over"
-    for fact in one.cancel_on:
-        if fact in record.facts or (fact == "newer_session" and _newer(clinic, record, due)):
-            return f"cancelled: {FACTS[fact]}"
+    since = overtaken(clinic, record, due)
+    if since:
+        return since
     session = record.session
     seen = {**(session.answers if session and session.flow == due.flow else {}), "outcome": record.result or "none"}
     seen |= {"channel": "sms", "language": record.language}
     if one.when is not None and not one.when.decide(seen):
         return "its condition does not hold"
+    return None
+
+
+def overtaken(clinic: Clinic, record: Record, due: Due) -> str | None:
+    """What has happened that makes it pointless, also when it was decided before; None: nothing."""
+    one = declared(clinic, due)
+    for fact in one.cancel_on if one else ():
+        if fact in record.facts or (fact == "newer_session" and _newer(clinic, record, due)):
+            return f"cancelled: {FACTS[fact]}"
+    if one and one.before is not None and due.at and record.visit_at - model.minutes(one.before) * 60 != due.at:
+        return "the visit is at another time"
     return None
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bot.record import from_bytes
+from bot.store import lanes
 from bot.store.files import nodes_of
 from bot.store.model import CLINIC
 from bot.store.signs import last_sweep
@@ -31,14 +32,13 @@ class Vitals:
 
 def vitals(store: Store, now: float, wall: float) -> Vitals:
     """*now* is the product's time, *wall* this machine's. Raises what a store that is away raises."""
-    found = store.each(lambda pipe, tag: pipe.zrange(f"{tag}due", 0, 0, withscores=True))
-    first = [pairs[0][1] for pairs in found if pairs]
-    counts = store.each(lambda pipe, tag: pipe.zcount(f"{tag}due", "-inf", now))
+    first = lanes.oldest(store.each, now)
+    counts = lanes.waiting(store.each, now)
     waiting = sum(store.each(lambda pipe, tag: pipe.zcard(f"{tag}tasks")))
     dead = sum(store.each(lambda pipe, tag: pipe.zcard(f"{tag}dead")))
     swept = last_sweep(store)
     return Vitals(
-        max(0.0, now - min(first, default=now)),
+        0.0 if first is None else max(0.0, now - first),
         sum(counts),
         dead,
         waiting,

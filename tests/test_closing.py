@@ -67,5 +67,6 @@ def test_what_was_decided_before_the_close_does_not_leave_after_it() -> None:
     made: Outgoing = late.conversation.follow_up("p", name, body)
     assert made.body is not None
     TakeOver(late.conversation).close("p", "ann", "1")
-    verdict = late.conversation.still("p", name, "follow_up", {"p": "p", **body}, call=False)
+    kept = late.store.load("p", "").record
+    verdict = late.conversation.still("p", name, "follow_up", {"p": "p", **body}, kept, call=False)
     assert (verdict.go, verdict.why) == (False, "the clinic has closed the matter")

@@ -66,7 +66,7 @@ def test_everything_that_names_the_patient_is_gone_and_others_are_untouched(
     forgotten(store, cipher)
     assert left(store, patient, (patient.encode(), PHONE.encode())) == []
     assert not client.exists("{outreach}rows", "{b0}m:0-e")
-    waiting = [client.zcard(f"{store.tag(bucket)}{name}") for bucket in range(3) for name in ("due", "tasks")]
+    waiting = [client.zcard(f"{store.tag(bucket)}{name}") for bucket in range(3) for name in ("due", "held", "tasks")]
     assert sum(waiting) == 1, "the other patient's timer"
     assert store.verify(patient) is None
     assert other <= set(walk_store(store.client, cipher))

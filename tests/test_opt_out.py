@@ -84,7 +84,8 @@ def test_a_stop_between_the_decision_and_the_carrier_keeps_the_text_back(weeks: 
     weeks.clock.append(MONDAY + 3.1 * DAY)
     assert weeks.conversation.follow_up("p", name, body).body
     weeks.say("STOP")
-    verdict = weeks.conversation.still("p", name, "follow_up", {"p": "p", **body}, call=False)
+    kept = weeks.store.load("p", "").record
+    verdict = weeks.conversation.still("p", name, "follow_up", {"p": "p", **body}, kept, call=False)
     assert (verdict.go, verdict.why) == (False, "opted out since")
 
 

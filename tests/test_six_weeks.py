@@ -9,6 +9,7 @@ import pytest
 
 from bot.plan_command import evidence
 from bot.record import Consent
+from bot.store import lanes
 from bot.undelivered import Lost
 from tests.sandbox_stage import PATIENT
 from tests.test_calls import CHICAGO, Line
@@ -51,9 +52,7 @@ class Weeks:
         return came
 
     def _next(self) -> float | None:
-        store = self.line.store
-        dues = [store.client.zrange(f"{store.tag(b)}due", 0, 0, withscores=True) for b in range(store.buckets)]
-        return min((float(found[0][1]) for found in dues if found), default=None)  # type: ignore[index]
+        return lanes.oldest(self.line.store.each)
 
     def _to(self, at: float) -> None:
         self.line.stage.clock.advance(max(0.0, at - self.line.stage.clock()) + 0.01)

@@ -137,11 +137,11 @@ def test_a_due_effect_is_claimed_once_and_comes_back_when_its_worker_dies(store:
     assert store.claim(bucket, 10.0) == []
     begun = store.begin(claim)
     assert (begun.status, begun.kind, begun.body) == ("go", "text", b"body")
-    assert Sends(store).mark(claim, P, 10.0) == 1
+    assert Sends(store).mark(claim, P, 10.0).tries == 1
     later = store.claim(bucket, 31.0)[0]
     assert store.begin(claim).status == "busy"
     assert store.begin(later).status == "redo"
-    assert Sends(store).mark(claim, P, 31.0) == 0, "a worker that slept through its lease must not send"
+    assert Sends(store).mark(claim, P, 31.0).tries == 0, "a worker that slept through its lease must not send"
     store.finish(effect)
     assert store.claim(bucket, 999.0) == []
     assert store.begin(later).status == "gone"

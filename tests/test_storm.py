@@ -270,7 +270,9 @@ class Storm(RuleBasedStateMachine):
     def _kept(self) -> Any:
         """All that patients and staff could notice."""
         patients = [self.store.cipher.patient_id(phone) for phone in PHONES]
-        due = self.store.each(lambda pipe, tag: pipe.zrange(f"{tag}due", 0, -1, withscores=True))
+        due = self.store.each(
+            lambda pipe, tag: [pipe.zrange(f"{tag}{name}", 0, -1, withscores=True) for name in ("due", "held")]
+        )
         states = [self.store.delivery(effect) for effect in sorted(self.post.taken)]
         weeks = Counted(self.store).weeks([week_of(self.clock, "UTC")])
         return [self.store.events(one) for one in patients], self.store.tasks(), due, states, weeks

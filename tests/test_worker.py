@@ -56,7 +56,7 @@ class Desk:
     def kept_back(self, patient: str, effect_id: str, why: str) -> None:
         self.notes.append(("kept back", effect_id))
 
-    def still(self, patient: str, effect_id: str, kind: str, told: Any, *, call: bool) -> Verdict:
+    def still(self, patient: str, effect_id: str, kind: str, told: Any, kept: bytes | None, *, call: bool) -> Verdict:
         return Verdict(True, "still holds")
 
     def note(self, patient: str, key: str, **more: Any) -> None:
@@ -104,7 +104,7 @@ def claimed(store: Store) -> tuple[Claim, Begun]:
 def begun_again(store: Store) -> tuple[Claim, Begun]:
     """A text that a worker marked as sent and then died."""
     claim, _ = claimed(store)
-    assert Sends(store).mark(claim, PATIENT, 100.0)
+    assert Sends(store).mark(claim, PATIENT, 100.0).tries
     again = store.claim(store.bucket(PATIENT), 130.0)[0]
     begun = store.begin(again)
     assert begun.status == "redo"
@@ -187,7 +187,7 @@ def test_a_worker_killed_in_the_middle_has_its_effect_done_again_and_flagged(sto
         "from bot.store.client import connect\nfrom bot.store.cipher import Cipher\nfrom bot.store.store import Store\n"
         "store = Store(connect(sys.argv[1]), Cipher([bytes(range(32))]), 3)\n"
         f"claim = store.claim({store.bucket(PATIENT)}, 60.0)[0]\n"
-        "assert store.begin(claim).status == 'go'\nassert Sends(store).mark(claim, 'p', 60.0)\n"
+        "assert store.begin(claim).status == 'go'\nassert Sends(store).mark(claim, 'p', 60.0).tries\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     url = f"unix://{store.client.connection_pool.connection_kwargs['path']}"
@@ -273,7 +273,7 @@ def test_while_sending_is_stopped_work_waits_undamaged_and_goes_on_afterwards(st
     assert carry_out(room, claim, replace(begun, body=b'{"p": "patient-one", "safety": true}')).status == "done"
     assert line.sent == [claim.id]
     resume(store, "nurse", 100.0, ZoneInfo("UTC"))
-    store.put_off(claim.id, 100.0, fresh=True, fence=claim.attempt)
+    store.put_off(claim.id, 100.0, fresh=True, fence=claim.till)
     executor.install(Executor(store, room, lambda: 100.0))
     assert executor.drain(store.bucket(PATIENT)) == 1
     assert line.sent == [claim.id, claim.id]

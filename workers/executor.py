@@ -14,21 +14,23 @@ import structlog
 
 from bot.alerts import raise_for_clinic
 from bot.followups import Office, Result, carry_out
-from bot.store.cipher import UnreadableError
 from bot.store.model import Begun, Claim
 from bot.store.store import Store
 
 log = structlog.get_logger("worker")
 BATCH = 20  # effects in hand at most: claimed, and done or about to be
-DRAIN_SECONDS = 30.0  # well below the job's time limit, which would end it in the middle of a send
+# Well below the job's time limit, which would end it in the middle of a send, and below its heartbeat's (run.py): RQ takes
+# a job for abandoned that gives none for so long.
+DRAIN_SECONDS = 10.0
 
-Submit = Callable[[Callable[[Claim], None], Claim], "Future[None]"]
+Do = Callable[[Claim, Begun], None]
+Submit = Callable[[Do, Claim, Begun], "Future[None]"]
 
 
-def at_once(do: Callable[[Claim], None], claim: Claim) -> Future[None]:
+def at_once(do: Do, claim: Claim, begun: Begun) -> Future[None]:
     """One effect after the other, in the thread that asks."""
     done: Future[None] = Future()
-    do(claim)
+    do(claim, begun)
     done.set_result(None)
     return done
 
@@ -49,8 +51,9 @@ class Executor:
         done, until = 0, time.monotonic() + DRAIN_SECONDS
         while time.monotonic() < until:
             claims = self.store.claim(bucket, self.now(), self._room())
-            for claim in claims:
-                self._hand.add(self.submit(self._one, claim))
+            for claim, begun in zip(claims, self.store.begin_all(claims), strict=True):
+                if begun.status not in ("busy", "gone"):
+                    self._hand.add(self.submit(self._one, claim, begun))
             done += len(claims)
             if not claims:
                 break
@@ -68,14 +71,13 @@ class Executor:
         for one in ready:
             one.result()
 
-    def _one(self, claim: Claim) -> None:
-        try:
-            begun = self.store.begin(claim)
-        except UnreadableError:
-            self._settle(claim, self._fault(claim, "", "UnreadableError"))
+    def _one(self, claim: Claim, begun: Begun) -> None:
+        if self.now() >= claim.till:
+            return  # it waited for a thread until its lease ended: somebody else's, or the next claim's
+        if begun.status == "sealed":
+            self._settle(claim, self._fault(claim, begun.kind, "UnreadableError"))
             return
-        if begun.status in ("go", "redo"):
-            self._settle(claim, self._do(claim, begun))
+        self._settle(claim, self._do(claim, begun))
 
     def _do(self, claim: Claim, begun: Begun) -> Result:
         try:
@@ -94,9 +96,9 @@ class Executor:
 
     def _settle(self, claim: Claim, result: Result) -> None:
         if result.status == "put_off":
-            self.store.put_off(claim.id, result.at, fresh=result.fresh, unsure=result.unsure, fence=claim.attempt)
+            self.store.put_off(claim.id, result.at, fresh=result.fresh, unsure=result.unsure, fence=claim.till)
         elif result.status == "buried":
-            self.store.bury(claim.id, result.why, self.now(), fence=claim.attempt)
+            self.store.bury(claim.id, result.why, self.now(), fence=claim.till)
         elif result.status == "done":
             self.store.finish(claim.id)
 

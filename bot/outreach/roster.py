@@ -230,9 +230,7 @@ class Roster:
 
     def bring_forward(self, effects: Iterable[tuple[str, float]]) -> int:
         """New due times for effects that wait; those being sent right now keep theirs. How many were moved."""
-        calls = (
-            ([f"{(tag := self._tag_of(effect))}e:{effect}", f"{tag}due"], [effect, due]) for effect, due in effects
-        )
+        calls = ((self._places(effect), [effect, due]) for effect, due in effects)
         return sum(int(done) for done in self._many(self._due, calls))
 
     def cancel(self, effects: Iterable[str]) -> int:
@@ -242,8 +240,11 @@ class Roster:
     def _taken_back(self, effect: str) -> Call:
         campaign, row, _ = parts_of(effect) or ("", 0, False)
         tag = self._tag_of(effect)
-        keys = [f"{tag}e:{effect}", f"{tag}due", f"{tag}cr:{campaign}", f"{tag}cn:{campaign}"]
-        return keys, [effect, row]
+        return [*self._places(effect), f"{tag}cr:{campaign}", f"{tag}cn:{campaign}"], [effect, row]
+
+    def _places(self, effect: str) -> list[str]:
+        tag = self._tag_of(effect)
+        return [f"{tag}e:{effect}", f"{tag}due", f"{tag}held"]
 
     def _many(self, script: Any, calls: Iterable[Call]) -> Iterator[Any]:
         """One script with many keys, some at a time, and the answers in order. Each call stands alone."""

@@ -1,5 +1,7 @@
 """The Lua of campaigns. Every script is idempotent: a lost reply may run it again. Keys: see roster.py."""
 
+from bot.store.lanes import PLAN
+
 CREATE = """
 if redis.call('HSETNX', KEYS[1], 's', 'entering') == 0 then return 0 end
 redis.call('HSET', KEYS[1], 'b', ARGV[1])
@@ -22,7 +24,9 @@ return 0
 """
 
 # The recipient's consent, log line and effect in one step; the roster says whether it was done before.
-ENTER = """
+ENTER = (
+    PLAN
+    + """
 local record, events, effect, due, roster, counts = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 if redis.call('HEXISTS', roster, ARGV[8]) == 1 then return 'seen' end
 local version = string.match(redis.call('GETRANGE', record, 0, 47), '^(%d+|%x*)|') or '0|'
@@ -30,12 +34,13 @@ if version ~= ARGV[1] then return 'conflict' end
 redis.call('SET', record, ARGV[2])
 redis.call('RPUSH', events, ARGV[3])
 redis.call('HSET', effect, 'k', ARGV[6], 'd', ARGV[7])
-redis.call('ZADD', due, ARGV[5], ARGV[4])
+plan(due, ARGV[5], ARGV[6], ARGV[4])
 redis.call('HSET', roster, ARGV[8], 'queued')
 redis.call('HINCRBY', counts, 'queued', 1)
 redis.call('EXPIRE', roster, ARGV[9]); redis.call('EXPIRE', counts, ARGV[9])
 return 'ok'
 """
+)
 
 MOVE = """
 local have = redis.call('HGET', KEYS[1], ARGV[1])
@@ -49,21 +54,25 @@ redis.call('HINCRBY', KEYS[2], ARGV[2], 1)
 return 1
 """
 
-DUE = """
+# What a worker has in hand keeps its time. KEYS: the effect, due, held.
+DUE = (
+    PLAN
+    + """
 local got = redis.call('HMGET', KEYS[1], 'k', 's')
-if not got[1] or got[2] then return 0 end
-redis.call('ZADD', KEYS[2], ARGV[2], ARGV[1])
+if not got[1] or got[2] or redis.call('ZSCORE', KEYS[3], ARGV[1]) then return 0 end
+plan(KEYS[2], ARGV[2], got[1], ARGV[1])
 return 1
 """
+)
 
 CANCEL = """
 local got = redis.call('HMGET', KEYS[1], 'k', 's')
 if not got[1] or got[2] then return 0 end
-redis.call('DEL', KEYS[1]); redis.call('ZREM', KEYS[2], ARGV[1])
-if redis.call('HGET', KEYS[3], ARGV[2]) == 'queued' then
-  redis.call('HSET', KEYS[3], ARGV[2], 'cancelled')
-  redis.call('HINCRBY', KEYS[4], 'queued', -1)
-  redis.call('HINCRBY', KEYS[4], 'cancelled', 1)
+redis.call('DEL', KEYS[1]); redis.call('ZREM', KEYS[2], ARGV[1]); redis.call('ZREM', KEYS[3], ARGV[1])
+if redis.call('HGET', KEYS[4], ARGV[2]) == 'queued' then
+  redis.call('HSET', KEYS[4], ARGV[2], 'cancelled')
+  redis.call('HINCRBY', KEYS[5], 'queued', -1)
+  redis.call('HINCRBY', KEYS[5], 'cancelled', 1)
 end
 return 1
 """

@@ -35,6 +35,7 @@ from bot.sandbox.server import create_sandbox, listen
 from bot.settings import Settings
 from bot.simulate.deaths import DiedError, MortalCarrier
 from bot.simulate.weather import Weather
+from bot.store import lanes
 from bot.store.embedded import EmbeddedServer
 from bot.store.published import Published
 from bot.store.store import Store, open_store
@@ -119,10 +120,7 @@ class Town:
                 self.rings(call)
 
     def _next_due(self) -> float | None:
-        found: Any = [
-            self.store.client.zrange(f"{self.store.tag(b)}due", 0, 0, withscores=True) for b in range(BUCKETS)
-        ]
-        return min((float(first[0][1]) for first in found if first), default=None)
+        return lanes.oldest(self.store.each)
 
     def _to(self, at: float) -> None:
         self.clock.advance(max(0.0, at - self.clock()) + 0.001)

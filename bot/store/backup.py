@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from bot.store import identity
+from bot.store import identity, lanes
 from bot.store.cipher import Cipher, UnreadableError
 from bot.store.walk import OURS
 
@@ -27,7 +27,7 @@ MAGIC = b"triage-backup 1\n"
 PACK, PART = 400, 1000
 # Nobody stays signed in through a restore, and a file that was uploaded to prepare a campaign is gone in two hours.
 SKIPPED = ("{console}session:", "{console}draft")
-LEDGER = ("due", "dead")
+LEDGER = ("due", "held", "dead")
 
 Row = tuple[str, str, int, Any, int]
 
@@ -93,12 +93,12 @@ def _rows(client: Any, buckets: int) -> Iterator[Row]:
         elif family not in ("v", "e", *LEDGER) and not key.startswith(("{audit}", *SKIPPED)):
             yield from _together(client, [key])
     for bucket in range(buckets):
-        for listed in LEDGER:
-            rows = list(_together(client, [f"{{b{bucket}}}{listed}"]))
-            yield from rows
-            for row in rows:
-                for effect_id, _ in row[3]:
-                    yield from _together(client, [f"{{b{bucket}}}e:{effect_id}"])
+        # At once: what a worker takes or puts back in between is not missed.
+        rows = list(_together(client, [f"{{b{bucket}}}{listed}" for listed in LEDGER]))
+        yield from rows
+        for row in rows:
+            for effect_id, _ in row[3]:
+                yield from _together(client, [f"{{b{bucket}}}e:{effect_id}"])
 
 
 def _together(client: Any, keys: list[str]) -> Iterator[Row]:
@@ -229,9 +229,11 @@ def restore(client: Any, cipher: Cipher, buckets: int, path: Path, *, moved: boo
             lasting |= set() if expires else {key}
             _put(client, key, kind, expires, value, part)
     for bucket in range(buckets) if not moved else ():
-        for raw in client.zrangebyscore(f"{{b{bucket}}}due", "-inf", now):
-            if client.exists(f"{{b{bucket}}}e:{raw.decode()}"):
-                client.hset(f"{{b{bucket}}}e:{raw.decode()}", "s", "doing")
+        for name, low, high in lanes.spans(now):
+            most = "+inf" if name == "held" else high  # who held it then may have done it
+            for raw in client.zrangebyscore(f"{{b{bucket}}}{name}", low, most):
+                if client.exists(f"{{b{bucket}}}e:{raw.decode()}"):
+                    client.hset(f"{{b{bucket}}}e:{raw.decode()}", "s", "doing")
     lost = [name for name in lasting if not client.exists(name)]
     if lost:
         raise BackupError(f"{len(lost)} keys are not in the target after writing them; is it full, or evicting?")

@@ -104,7 +104,7 @@ def _remove_mentions(store: Store, names: set[str]) -> None:
     client: Any = store.client
     for bucket in range(store.buckets) if names else ():
         tag = store.tag(bucket)
-        for listed in ("due", "dead", "tasks"):
+        for listed in ("due", "held", "dead", "tasks"):
             client.zrem(f"{tag}{listed}", *names)
         for name in names:
             client.delete(f"{tag}m:{name}")

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from math import isfinite
 from typing import Any
 
+from bot.store.lanes import time_of
 from bot.store.model import Delivery, Task, task_from
 from bot.store.store import Store, head_of
 
@@ -72,11 +73,14 @@ class Lists:
         ]
 
     def waits(self, effects: Sequence[str]) -> list[float | None]:
-        """When each effect is due; None when it is done or given up."""
+        """When each effect is due, or the lease of the worker ends that has it in hand; None when it is done or given up."""
         pipe = self._client.pipeline(transaction=False)
         for effect in effects:
-            pipe.zscore(f"{self._store.tag_of(effect)}due", effect)
-        return list(pipe.execute()) if effects else []
+            for name in ("held", "due"):
+                pipe.zscore(f"{self._store.tag_of(effect)}{name}", effect)
+        found = iter(pipe.execute() if effects else ())
+        both = [(held, due) for held, due in zip(found, found, strict=True)]
+        return [None if held is due is None else time_of(held if due is None else due) for held, due in both]
 
     def _tasks(self, named: Sequence[tuple[str, str]]) -> list[Task]:
         keys = [f"{tag}t:{name}" for tag, name in named]

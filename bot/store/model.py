@@ -60,15 +60,15 @@ class LinkToken:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A due effect that this worker holds; *attempt* fences off whoever held it before."""
+    """A due effect that this worker holds until *till* (epoch seconds), which also fences off whoever held it before."""
 
     id: str
-    attempt: int
+    till: float
 
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """``go`` | ``redo`` (an earlier attempt may have sent it) | ``busy`` | ``gone``; the effect's kind and body.
+    """``go`` | ``redo`` (an earlier attempt may have sent it) | ``busy`` | ``gone`` | ``sealed``; the effect's kind and body.
 
     *age*: seconds since it was last handed to the carrier, by the server's clock. *marked*: when that was, by the
     worker's. *tries*: how often. *again*: how often after nothing was found of an earlier attempt.

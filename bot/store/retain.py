@@ -13,18 +13,22 @@ from typing import Any, Literal
 from bot.store.chain import LINK, cut_of
 from bot.store.cipher import UnreadableError
 from bot.store.erase import lay_bare
+from bot.store.lanes import PLAN
 from bot.store.shorten import shorten
 from bot.store.store import Store, head_of
 
 KIND = "retention"
 
 # What was given up, or buried by a restore, is due again: it can be done any number of times.
-_PLANT = """
+_PLANT = (
+    PLAN
+    + """
 if redis.call('EXISTS', KEYS[1]) == 1 and redis.call('HGET', KEYS[1], 's') ~= 'dead' then return 0 end
 redis.call('HDEL', KEYS[1], 's', 'w'); redis.call('ZREM', KEYS[3], ARGV[1])
-redis.call('HSET', KEYS[1], 'k', ARGV[3], 'd', ARGV[4]); redis.call('ZADD', KEYS[2], ARGV[2], ARGV[1])
+redis.call('HSET', KEYS[1], 'k', ARGV[3], 'd', ARGV[4]); plan(KEYS[2], ARGV[2], ARGV[3], ARGV[1])
 return 1
 """
+)
 
 _REPLACE = """
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end

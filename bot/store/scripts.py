@@ -1,9 +1,14 @@
 """The Lua that makes a turn one step. Every script is idempotent: a lost reply may run it again.
 
 All keys of one call share a hash tag. A record is ``version|chain|sealed``; see store.py for the table of keys.
+A claim's fence is when its lease ends: a later claim of the same effect ends later.
 """
 
-COMMIT = """
+from bot.store.lanes import PLAN
+
+COMMIT = (
+    PLAN
+    + """
 local record, answer, due, events, tasks, recent = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local seen = redis.call('GET', answer)
 if seen then return {'seen', seen} end
@@ -19,7 +24,8 @@ local at = 9
 local function take() at = at + 1; return ARGV[at - 1] end
 for _ = 1, tonumber(take()) do
   local id = take()
-  redis.call('DEL', tag .. 'e:' .. id); redis.call('ZREM', due, id)
+  redis.call('DEL', tag .. 'e:' .. id)
+  if redis.call('ZREM', due, id) == 0 then redis.call('ZREM', tag .. 'held', id) end
 end
 local mine, most, open, rings = tag .. 'k:' .. patient, tonumber(take()), nil, false
 local function kind_of(id) return string.match(id, '[^.]*$') end
@@ -45,7 +51,7 @@ for _ = 1, tonumber(take()) do
   local id, when, kind, body = take(), take(), take(), take()
   if kind ~= 'alert' or rings then
     redis.call('HSET', tag .. 'e:' .. id, 'k', kind, 'd', body)
-    redis.call('ZADD', due, when, id)
+    plan(due, when, kind, id)
   end
 end
 for _ = 1, tonumber(take()) do redis.call('RPUSH', events, take()) end
@@ -55,64 +61,87 @@ local heard = take()
 if heard ~= '' then redis.call('HSET', tag .. 'heard', heard, now) end
 return {ok='ok'}
 """
+)
 
+# Only lists are touched, each at one place: what waits behind costs nothing. KEYS: due, held. ARGV: when the lease ends,
+# how many at most, how many of them are kept for each span below; of each span its list, from and to.
 CLAIM = """
-local ids = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[2], 'LIMIT', 0, ARGV[3])
-local out = {}
-for _, id in ipairs(ids) do
-  local key = ARGV[1] .. 'e:' .. id
-  if redis.call('EXISTS', key) == 0 then
-    redis.call('ZREM', KEYS[1], id)
+local till, room, share, out = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), {}
+local function take(at, most)
+  local from = KEYS[tonumber(ARGV[at])]
+  local ids = most > 0 and redis.call('ZRANGEBYSCORE', from, ARGV[at + 1], ARGV[at + 2], 'LIMIT', 0, most) or {}
+  if #ids == 0 then return end
+  redis.call('ZREM', from, unpack(ids))
+  local held = {}
+  for _, id in ipairs(ids) do out[#out + 1] = id; held[#held + 1] = till; held[#held + 1] = id end
+  redis.call('ZADD', KEYS[2], unpack(held))
+end
+for at = 4, #ARGV, 3 do take(at, room - #out - share * (#ARGV - at - 2) / 3) end
+for at = 4, #ARGV, 3 do take(at, room - #out) end
+return out
+"""
+
+# ``n``: the fence of an older version, whose worker must not go on with what is begun here.
+BEGIN = """
+local now, out = tonumber(redis.call('TIME')[1]), {}
+for at = 2, #KEYS do
+  local got = redis.call('HMGET', KEYS[at], 'k', 'd', 's', 'm', 'c', 'a', 'x', 'n')
+  if not got[1] then
+    redis.call('ZREM', KEYS[1], ARGV[at]); out[at - 1] = {'gone'}
+  elseif tonumber(redis.call('ZSCORE', KEYS[1], ARGV[at]) or '-1') ~= tonumber(ARGV[1]) then
+    out[at - 1] = {'busy'}
   else
-    local n = redis.call('HINCRBY', key, 'n', 1)
-    redis.call('ZADD', KEYS[1], tonumber(ARGV[2]) + tonumber(ARGV[4]), id)
-    out[#out + 1] = id; out[#out + 1] = n
+    if got[8] then redis.call('HDEL', KEYS[at], 'n') end
+    local age = got[4] and now - tonumber(got[4]) or 0
+    out[at - 1] = {got[3] == 'doing' and 'redo' or 'go', got[1], got[2], age, got[5] or '0', got[6] or '0', got[7] or '0'}
   end
 end
 return out
 """
 
-BEGIN = """
-local got = redis.call('HMGET', KEYS[1], 'k', 'd', 's', 'n', 'm', 'c', 'a', 'x')
-if not got[1] then return {'gone'} end
-if tonumber(got[4] or '0') ~= tonumber(ARGV[1]) then return {'busy'} end
-local age = got[5] and tonumber(redis.call('TIME')[1]) - tonumber(got[5]) or 0
-return {got[3] == 'doing' and 'redo' or 'go', got[1], got[2], age, got[6] or '0', got[7] or '0', got[8] or '0'}
-"""
-
-# The server's own clock says how long ago this was: a worker whose clock jumped must not think that it waited.
+# The server's own clock says how long ago this was: a worker whose clock jumped must not think that it waited. The record
+# as it stands is what is judged last before the carrier.
 MARK = """
-local n = redis.call('HGET', KEYS[1], 'n')
-if not n or tonumber(n) ~= tonumber(ARGV[1]) then return 0 end
-if redis.call('HGET', KEYS[1], 's') == 'doing' then redis.call('HINCRBY', KEYS[1], 'x', 1) end
-redis.call('HSET', KEYS[1], 's', 'doing', 'm', redis.call('TIME')[1], 'c', ARGV[2])
-redis.call('SET', KEYS[2], ARGV[3], 'EX', ARGV[4])
-return redis.call('HINCRBY', KEYS[1], 'a', 1)
+local got = redis.call('HMGET', KEYS[1], 'k', 's')
+if not got[1] or tonumber(redis.call('ZSCORE', KEYS[3], ARGV[1]) or '-1') ~= tonumber(ARGV[2]) then return {0} end
+if got[2] == 'doing' then redis.call('HINCRBY', KEYS[1], 'x', 1) end
+redis.call('HSET', KEYS[1], 's', 'doing', 'm', redis.call('TIME')[1], 'c', ARGV[3])
+redis.call('SET', KEYS[2], ARGV[4], 'EX', ARGV[5])
+return {redis.call('HINCRBY', KEYS[1], 'a', 1), redis.call('GET', KEYS[4])}
 """
 
 FINISH = """
-redis.call('DEL', KEYS[1]); redis.call('ZREM', KEYS[2], ARGV[1])
+redis.call('DEL', KEYS[1]); redis.call('ZREM', KEYS[2], ARGV[1]); redis.call('ZREM', KEYS[3], ARGV[1])
 return 1
 """
 
-# An empty fence is a person's hand, which counts whoever holds the effect.
-PUT_OFF = """
-local n = redis.call('HGET', KEYS[1], 'n')
-if redis.call('EXISTS', KEYS[1]) == 0 or (ARGV[4] ~= '' and tonumber(n) ~= tonumber(ARGV[4])) then return 0 end
-if ARGV[3] ~= 'unsure' then redis.call('HDEL', KEYS[1], 's', 'x') end
-if ARGV[3] == 'fresh' then redis.call('HDEL', KEYS[1], 'a') end
-redis.call('ZADD', KEYS[2], ARGV[2], ARGV[1])
-return 1
+# KEYS: the effect, due, held. An empty fence is a person's hand, which counts whoever holds the effect.
+_STILL_HELD = """
+local kind = redis.call('HGET', KEYS[1], 'k')
+local held = redis.call('ZSCORE', KEYS[3], ARGV[1])
+if not kind or (ARGV[2] ~= '' and tonumber(held or '-1') ~= tonumber(ARGV[2])) then return 0 end
+redis.call('ZREM', KEYS[2], ARGV[1]); redis.call('ZREM', KEYS[3], ARGV[1])
 """
 
-BURY = """
-local n = redis.call('HGET', KEYS[1], 'n')
-if redis.call('EXISTS', KEYS[1]) == 0 or (ARGV[4] ~= '' and tonumber(n) ~= tonumber(ARGV[4])) then return 0 end
-redis.call('ZREM', KEYS[2], ARGV[1])
-redis.call('HSET', KEYS[1], 's', 'dead', 'w', ARGV[2])
-redis.call('ZADD', KEYS[3], ARGV[3], ARGV[1])
+PUT_OFF = (
+    PLAN
+    + _STILL_HELD
+    + """
+if ARGV[4] ~= 'unsure' then redis.call('HDEL', KEYS[1], 's', 'x') end
+if ARGV[4] == 'fresh' then redis.call('HDEL', KEYS[1], 'a') end
+plan(KEYS[2], ARGV[3], kind, ARGV[1])
 return 1
 """
+)
+
+BURY = (
+    _STILL_HELD
+    + """
+redis.call('HSET', KEYS[1], 's', 'dead', 'w', ARGV[4])
+redis.call('ZADD', KEYS[4], ARGV[3], ARGV[1])
+return 1
+"""
+)
 
 CLOSE = """
 if tonumber(redis.call('ZSCORE', KEYS[2], ARGV[1]) or '-1') ~= tonumber(ARGV[2]) then return 0 end
@@ -122,18 +151,21 @@ return 1
 
 # A task and what tells staff of it are one step. KEYS: tasks, its own, due, when its kind rang. *at*: where these begin
 # in ARGV: tag, id, sealed, score, seconds in which its kind rings once (0: each rings), then id, time, sealed of each alert.
-TASK = """
+TASK = (
+    PLAN
+    + """
 local function raise(tasks, task, due, rung, at)
   if redis.call('SETNX', task, ARGV[at + 2]) == 0 then return 0 end
   redis.call('ZADD', tasks, ARGV[at + 3], ARGV[at + 1])
   if ARGV[at + 4] ~= '0' and not redis.call('SET', rung, 1, 'NX', 'EX', ARGV[at + 4]) then return 1 end
   for n = at + 5, #ARGV, 3 do
     redis.call('HSET', ARGV[at] .. 'e:' .. ARGV[n], 'k', 'alert', 'd', ARGV[n + 2])
-    redis.call('ZADD', due, ARGV[n + 1], ARGV[n])
+    plan(due, ARGV[n + 1], 'alert', ARGV[n])
   end
   return 1
 end
 """
+)
 RAISE = TASK + "return raise(KEYS[1], KEYS[2], KEYS[3], KEYS[4], 1)"
 
 STATUS = """

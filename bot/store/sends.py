@@ -23,6 +23,15 @@ class Sent:
     at: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """How often an effect was marked; 0: somebody else has claimed it, or it was cancelled, so it must not be sent. And
+    the patient's *record* in that very moment."""
+
+    tries: int
+    record: bytes | None = None
+
+
 class Sends:
     """The send side of one ledger."""
 
@@ -31,12 +40,14 @@ class Sends:
 
     def mark(
         self, claim: Claim, patient: str, now: float, kind: str = "", told: Mapping[str, Any] = MappingProxyType({})
-    ) -> int:
-        """From here on it may have been sent. How often it was marked; 0: somebody else has claimed it, or it was
-        cancelled, so it must not be sent. *kind* and *told*: of the effect, for a report that comes late."""
+    ) -> Marked:
+        """From here on it may have been sent. *kind* and *told*: of the effect, for a report that comes late."""
         store, tag = self.store, self.store.tag_of(claim.id)
-        args = [claim.attempt, now, self._sealed(claim.id, Sent(patient, kind, told, now)), STATUS_SECONDS]
-        return int(store.mark_sent(keys=[f"{tag}e:{claim.id}", f"{tag}o:{claim.id}"], args=args))
+        record = f"{store.tag(store.bucket(patient))}p:{patient}"
+        keys = [f"{tag}e:{claim.id}", f"{tag}o:{claim.id}", f"{tag}held", record]
+        sealed = self._sealed(claim.id, Sent(patient, kind, told, now))
+        found = store.mark_sent(keys=keys, args=[claim.id, claim.till, now, sealed, STATUS_SECONDS])
+        return Marked(int(found[0]), store.opened(patient, found[1]) if found[1:] and found[1] else None)
 
     def is_gone(self, effect_id: str) -> bool:
         """Taken back before it was sent: neither planned any more, nor known to the carrier."""

@@ -3,8 +3,9 @@
 Keys (``{bN}`` = bucket of the patient; every value with words or numbers in it is sealed):
   {bN}p:<patient>        record: version|chain|sealed     {bN}a:<patient>:<key>  stored answer, 48 h
   {bN}v:<patient>        event log, each 16-byte chain link + sealed (chain.py)
-  {bN}e:<effect>         k kind, d sealed body, s state, n attempts, w why buried
-  {bN}due  {bN}dead      effects by time                   {bN}t:<task> sealed, {bN}tasks by urgency and time
+  {bN}e:<effect>         k kind, d sealed body, s state, w why buried
+  {bN}due  {bN}held      effects by lane and time, in hand (lanes.py)
+  {bN}dead               effects given up, by time         {bN}t:<task> sealed, {bN}tasks by urgency and time
   {bN}o:<effect>         whose text it is, sealed         {bN}s:<sid>  which effect a text or call of the carrier is
   {bN}l:<hashed token>   scheduling link, 90 days          {bN}m:<effect or sid>  delivery state, 30 days
   {bN}recent             patients by last turn              {bN}k:<patient>     ids of the patient's tasks
@@ -20,7 +21,7 @@ import hashlib
 import json
 import secrets
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -29,59 +30,31 @@ from redis import Redis
 from bot.store import chain, identity, model, scripts
 from bot.store.cipher import Cipher, UnreadableError
 from bot.store.client import connect, has_replicas
-from bot.store.model import Begun, Claim, Committed, Delivery, Effect, LinkToken, Loaded, Report, Task
-from bot.store.runner import Runner
+from bot.store.due import Due
+from bot.store.model import Committed, Delivery, Effect, LinkToken, Loaded, Report, Task
 from bot.store.shorten import MOST_KEPT, MOST_WRITTEN, shorten
-from bot.store.wire import Wire
 
 ANSWER_SECONDS = 48 * 3600  # Twilio retries for minutes; two days also cover a clinic's weekend outage
 LINK_SECONDS = 90 * 86_400
 STATUS_SECONDS = 30 * 86_400
-LEASE_SECONDS = 20.0
 MOST_ALIKE = 20  # open tasks of one patient and kind; more would ring for the same matter
 # Twilio sends status callbacks in any order (twilio.md A2): a message never goes back.
 RANK = {"accepted": 0, "scheduled": 0, "queued": 1, "sending": 2, "sent": 3, "delivered": 4, "undelivered": 4,
         "failed": 4, "canceled": 4, "read": 5}  # fmt: skip
 
 
-class Store:
+class Store(Due):
     """The ledger. *buckets* is fixed for the life of the data. *copies*: replicas that are to have a turn (runner.py)."""
 
     def __init__(self, client: Redis, cipher: Cipher, buckets: int = 1, copies: int = 0) -> None:
-        self.client, self.cipher, self.buckets, self.wire = client, cipher, buckets, Wire(client)
+        super().__init__(client, cipher, buckets, copies)
         cipher.learn_from(partial(identity.learn, client, cipher, buckets))
-        run = self.run = Runner(client, self.wire, copies).run
-        self._commit, self._begin = partial(run, scripts.COMMIT), partial(run, scripts.BEGIN)
-        # Not copied: a claim that is lost with its primary is made again.
-        self._claim = partial(Runner(client, self.wire).run, scripts.CLAIM)
-        self._finish, self._put_off = partial(run, scripts.FINISH), partial(run, scripts.PUT_OFF)
-        self._raise, self.mark_sent = partial(run, scripts.RAISE), partial(run, scripts.MARK)
-        self._bury, self._status = partial(run, scripts.BURY), partial(run, scripts.STATUS)
-        self._close = partial(run, scripts.CLOSE)
-
-    # -- where things are --
-
-    def bucket(self, patient: str) -> int:
-        """0 to buckets-1; the patient id is a keyed hash already, so this spreads evenly."""
-        return zlib.crc32(patient.encode()) % self.buckets
-
-    def tag(self, bucket: int) -> str:
-        """The hash tag that keeps a bucket's keys in one slot."""
-        return f"{{b{bucket}}}"
-
-    def new_effect_id(self, patient: str) -> str:
-        """An opaque id from which the bucket is read: it comes back from the carrier alone."""
-        return f"{self.bucket(patient):x}-{secrets.token_urlsafe(12)}"
+        self._commit, self._raise = partial(self.run, scripts.COMMIT), partial(self.run, scripts.RAISE)
+        self._status, self._close = partial(self.run, scripts.STATUS), partial(self.run, scripts.CLOSE)
 
     def new_token(self, patient: str) -> str:
         """A link token: the bucket, then 128 random bits."""
         return f"{self.bucket(patient):x}-{secrets.token_urlsafe(16)}"
-
-    def tag_of(self, name: str) -> str:
-        """The tag of an effect's or a token's own bucket."""
-        bucket = name.partition("-")[0]
-        known = len(bucket) <= 3 and all(char in "0123456789abcdef" for char in bucket) and bucket
-        return self.tag(int(bucket, 16) % self.buckets) if known else self.tag(0)
 
     # -- a turn --
 
@@ -95,6 +68,11 @@ class Store:
             return Loaded(None, "0|", kept)
         head, sealed = head_of(found[0])
         return Loaded(self.cipher.open(f"{record}|{head}", sealed), head[:-1], kept)
+
+    def opened(self, patient: str, raw: bytes) -> bytes:
+        """The record of *patient* as a script gave it."""
+        head, sealed = head_of(raw)
+        return self.cipher.open(f"{self.tag(self.bucket(patient))}p:{patient}|{head}", sealed)
 
     def commit(
         self,
@@ -160,93 +138,6 @@ class Store:
             entries.append(link + seal(f"{tag}v:{patient}", event))
         head = f"{int(number) + 1}|{link.hex()}|"
         return head.encode() + seal(f"{tag}p:{patient}|{head}", record), entries
-
-    # -- due effects --
-
-    def due_buckets(self, now: float) -> list[int]:
-        """Every bucket with something due: one round trip to each server."""
-        counts = self.each(lambda pipe, tag: pipe.zcount(f"{tag}due", "-inf", now))
-        return [bucket for bucket, count in enumerate(counts) if count]
-
-    def well(self) -> bool:
-        """Every server that holds a bucket answers. Raises what a store that is away raises."""
-        return len(self.each(lambda pipe, tag: pipe.exists(f"{tag}due"))) == self.buckets
-
-    def claim(self, bucket: int, now: float, limit: int = 50, lease: float = LEASE_SECONDS) -> list[Claim]:
-        """Up to *limit* due effects, taken for *lease* seconds: what dies with its worker is due again then."""
-        tag = self.tag(bucket)
-        found = self._claim(keys=[f"{tag}due"], args=[tag, now, limit, lease])
-        return [Claim(found[at].decode(), int(found[at + 1])) for at in range(0, len(found), 2)]
-
-    def begin(self, claim: Claim) -> Begun:
-        """``go``; ``redo`` when an earlier attempt may have sent it; ``busy`` when claimed anew; ``gone``. Raises
-        UnreadableError."""
-        key = f"{self.tag_of(claim.id)}e:{claim.id}"
-        found = self._begin(keys=[key], args=[claim.attempt])
-        status = found[0].decode()
-        if len(found) == 1:
-            return Begun(status, "", b"")
-        age, marked, tries, again = found[3], *(raw.decode() for raw in found[4:7])
-        body = self.cipher.open(key, found[2])
-        return Begun(status, found[1].decode(), body, float(age), float(marked), int(tries), int(again))
-
-    def effect(self, effect_id: str) -> Effect | None:
-        """A planned effect as it stands now, or None when it is done or was taken back."""
-        tag = self.tag_of(effect_id)
-        key = f"{tag}e:{effect_id}"
-        kind, body = self._many(self.client.hmget(key, "k", "d"))
-        due: Any = self.client.zscore(f"{tag}due", effect_id)
-        if kind is None or due is None:
-            return None
-        return Effect(effect_id, kind.decode(), float(due), self.cipher.open(key, body))
-
-    def finish(self, effect_id: str) -> None:
-        """Done for good."""
-        tag = self.tag_of(effect_id)
-        self._finish(keys=[f"{tag}e:{effect_id}", f"{tag}due"], args=[effect_id])
-
-    def put_off(
-        self, effect_id: str, due: float, *, fresh: bool = False, unsure: bool = False, fence: int | None = None
-    ) -> None:
-        """Not now: due again at *due*. *fresh* forgets the attempts so far (it was not tried, only too early), *unsure*
-        keeps that it may have been sent. *fence*: the attempt that says so; it counts only while nobody claimed anew."""
-        tag, how = self.tag_of(effect_id), "unsure" if unsure else "fresh" if fresh else "tried"
-        self._put_off(
-            keys=[f"{tag}e:{effect_id}", f"{tag}due"], args=[effect_id, due, how, "" if fence is None else fence]
-        )
-
-    def bury(self, effect_id: str, why: str, now: float, *, fence: int | None = None) -> None:
-        """To the dead letters, with a reason for a human. *why* never holds a number or words of a patient."""
-        tag = self.tag_of(effect_id)
-        keys = [f"{tag}e:{effect_id}", f"{tag}due", f"{tag}dead"]
-        self._bury(keys=keys, args=[effect_id, why, now, "" if fence is None else fence])
-
-    def dead(self) -> list[tuple[str, str]]:
-        """Every dead letter: effect id and reason."""
-        return [(effect_id, why) for effect_id, _, why in self.dead_letters()]
-
-    def dead_letters(self) -> list[tuple[str, str, str]]:
-        """Every dead letter: effect id, kind and reason."""
-        listed = self.each(lambda pipe, tag: pipe.zrange(f"{tag}dead", 0, -1))
-        names = [raw.decode() for one in listed for raw in one]
-        pipe = self.client.pipeline(transaction=False)
-        for name in names:
-            pipe.hmget(f"{self.tag_of(name)}e:{name}", ["k", "w"])
-        about: Any = pipe.execute() if names else []
-        return [
-            (name, (kind or b"gone").decode(), (why or b"").decode())
-            for name, (kind, why) in zip(names, about, strict=True)
-        ]
-
-    def drop(self, effect_id: str) -> None:
-        """A dead letter is given up for good."""
-        self.finish(effect_id)
-        self.client.zrem(f"{self.tag_of(effect_id)}dead", effect_id)
-
-    def retry(self, effect_id: str, now: float) -> None:
-        """A dead letter is due again."""
-        self.put_off(effect_id, now, fresh=True)
-        self.client.zrem(f"{self.tag_of(effect_id)}dead", effect_id)
 
     # -- delivery --
 
@@ -366,13 +257,6 @@ class Store:
         listed = self.each(lambda pipe, tag: pipe.zrange(f"{tag}recent", 0, limit - 1, desc=True, withscores=True))
         found = sorted((pair for one in listed for pair in one), key=lambda pair: -pair[1])
         return [name.decode() for name, _ in found[:limit]]
-
-    def each(self, ask: Callable[[Any, str], Any]) -> list[Any]:
-        """The answer of every bucket to one command: one round trip to each server."""
-        pipe = self.client.pipeline(transaction=False)
-        for bucket in range(self.buckets):
-            ask(pipe, self.tag(bucket))
-        return pipe.execute()
 
     @staticmethod
     def _many(found: Any) -> Any:

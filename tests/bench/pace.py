@@ -20,6 +20,7 @@ from bot.outreach.plan import Options
 from bot.relay import Relay
 from bot.settings import Settings
 from bot.store.client import connect
+from bot.store.lanes import time_of
 from bot.wiring import build
 from tests.bench import doors
 from tests.outreach_stage import rows
@@ -61,7 +62,7 @@ def campaign(
     made = campaigns.send(campaigns.plan(rows(count).encode(), Options()), "bench")
     campaigns.approve(made, "another")
     times: Any = client.zrange(f"{app.store.tag(0)}due", 0, count, withscores=True)
-    planned = {name.decode(): at for name, at in times}
+    planned = {name.decode(): time_of(at) for name, at in times}
     until = time.monotonic() + count / rate + 60
     while client.llen(NOTES) < count and time.monotonic() < until:
         time.sleep(0.2)

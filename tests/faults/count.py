@@ -17,6 +17,7 @@ from redis.exceptions import RedisError
 from bot.replay import Again
 from bot.sandbox.clock import clock_in
 from bot.settings import Settings
+from bot.store import lanes
 from bot.store.cipher import Cipher
 from bot.store.client import connect
 from bot.store.sends import Sends
@@ -40,10 +41,10 @@ class Books:
     def left(self) -> tuple[int, int, int, int]:
         """What is still to be done: kept on disk, due by now, begun, and how often anything was begun so far."""
         spooled = sum(name.endswith(".in") for name in os.listdir(self.product.folder / "spool"))
-        due = self.client.zcount(f"{self.store.tag(0)}due", "-inf", self.now())
+        due = sum(lanes.waiting(self.store.each, self.now()))
         # A claim or another look lies less than a minute ahead; what a patient waits for, much more.
-        soon = self.client.zcount(f"{self.store.tag(0)}due", self.now(), self.now() + 200)
-        return spooled, int(due), int(soon), len(self.product.carrier_door.taken)
+        soon = sum(lanes.waiting(self.store.each, self.now() + 200)) - due
+        return spooled, due, soon, len(self.product.carrier_door.taken)
 
     def is_done(self) -> bool:
         return not any(self.left()[:3])
@@ -111,7 +112,7 @@ def _effects(figures: Figures, books: Books, logs: dict[Patient, list[dict[str, 
     """Everything planned is done, waits in its time, or is a dead letter; every text that was decided was taken."""
     store, tag = books.store, books.store.tag(0)
     planned = {raw.decode().partition("e:")[2] for raw in books.client.scan_iter(match=f"{tag}e:*", count=1000)}
-    due = {raw.decode() for raw in books.client.zrange(f"{tag}due", 0, -1)}
+    due = {raw.decode() for name in ("due", "held") for raw in books.client.zrange(f"{tag}{name}", 0, -1)}
     dead = {effect for effect, _ in store.dead()}
     for effect in planned - due - dead:
         figures.check("effect that nothing will ever do", effect, False)
