@@ -18,7 +18,7 @@ from bot.flow.load import Loaded
 from bot.hearing import carrier_answers, count_echo, understand, what_is_asked
 from bot.reading.language import guess_language
 from bot.reading.model import Reading
-from bot.record import CLOSED, Record
+from bot.record import CLOSED, WAITS, Record
 from bot.turn import Clinic, Door, End, Heard, Input, Turn
 from bot.work import Work
 
@@ -104,7 +104,8 @@ def _first_word(record: Record, fact: str, now: float) -> bool:
 
 
 def _for_the_owner(clinic: Clinic, record: Record, given: Input, reading: Reading, now: float) -> Turn:
-    """A nurse has this patient: the bot says nothing of its own. A caller is put through to a person."""
+    """A nurse has this patient: the bot says nothing of its own, so what is written is a task. A caller is put through to
+    a person."""
     if reading.kind == "opt_in":
         record = record.but(opted_out=False)
     turn = _nothing(record, given, reading, now)
@@ -121,7 +122,11 @@ def _for_the_owner(clinic: Clinic, record: Record, given: Input, reading: Readin
         step = given.step or "start"
         heard = turn.heard.but(says=tuple(says), silent=False, end=end, step=step)
         return turn.but(heard=heard, tasks=() if is_open else ("person",))
-    return turn.but(tasks=(str(reading.value),) if reading.kind == "emergency" else ())
+    if reading.kind == "emergency":
+        return turn.but(tasks=(str(reading.value),))
+    return turn.but(
+        record=turn.record.but(facts=record.facts | {WAITS}), tasks=("wrote",) * (WAITS not in record.facts)
+    )
 
 
 def _nothing(record: Record, given: Input, reading: Reading, now: float) -> Turn:

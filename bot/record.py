@@ -16,6 +16,7 @@ from bot.frozen import Frozen
 
 CLOSED = "closed"  # a fact: the clinic has closed the matter, so nothing automatic about it goes out
 GONE = "This patient was erased."  # why nothing is done about something that came for them
+WAITS = "waits_for_staff"  # a fact: a task is open about what was written to the person who has taken over
 ERASED = "erased"  # a fact: this record is what is left of a patient who was erased, at last_at
 BARE_SECONDS = 30 * 86_400  # how long that stays: as long as a carrier may still report on a text
 _PLAIN = ("started_at", "last_at", "opted_out", "unanswered", "owner", "planned", "sent", "echoes", "calling",

@@ -9,28 +9,32 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
+from hashlib import sha256
 from typing import Any
 
 from bot import engine, prompts
 from bot.conversation import Conversation
 from bot.decide import REST_SECONDS
-from bot.record import CLOSED, Record
+from bot.record import CLOSED, WAITS, Record
 from bot.turn import Heard, Later, Turn
 from bot.wording import fold, safe_text
 from bot.work import Work
 
 STOPPED = "The patient wrote STOP, so no text may be sent. Call instead."
+WROTE_SINCE = "The patient wrote since you opened this page. Read it first."
 NOT_YOURS = "You do not have this conversation any more."
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """*ok*, or a sentence that says *why* not. *owner* is who owns the patient after it."""
+    """*ok*, or a sentence that says *why* not. *owner* is who owns the patient after it. *read*: nothing that the patient
+    wrote waits for staff any more."""
 
     ok: bool
     why: str
     owner: str | None
+    read: bool = False
 
 
 Change = Callable[[Record, float], tuple[Turn, Done]]
@@ -42,22 +46,28 @@ class TakeOver:
     def __init__(self, conversation: Conversation) -> None:
         self.conversation, self.clinic = conversation, conversation.clinic
 
-    def claim(self, patient: str, who: str, once: str) -> Done:
-        """From this commit on *who* answers and the bot is silent; the open question's timer is taken back."""
+    def claim(self, patient: str, who: str, once: str, *, after: str = "") -> Done:
+        """From this commit on *who* answers and the bot is silent; the open question's timer is taken back. *after*: whom
+        it is taken from, who may have gone home; nobody else loses it."""
 
         def change(record: Record, now: float) -> tuple[Turn, Done]:
-            if record.owner not in (None, who):
+            if record.owner not in (None, who, after):
                 return _bare(record, {}), Done(False, "Somebody else took over first.", record.owner)
             dropped = tuple(one for name, one in record.planned.items() if name == "silence")
             planned = {name: one for name, one in record.planned.items() if name != "silence"}
             event = {"at": now, "in": "claimed", "by": who}
+            if record.owner not in (None, who):
+                event |= {"in": "claimed_from", "of": record.owner}
             return _bare(replace(record, owner=who, planned=planned), event, dropped), Done(True, "", who)
 
-        return self._do(patient, f"claim:{who}:{once}", change)
+        return self._do(patient, f"claim:{who}:{once}:{after}", change)
 
-    def reply(self, patient: str, who: str, body: str, once: str) -> Done:
-        """One text of *who*, through the ledger. Refused without ownership and after STOP."""
+    def reply(self, patient: str, who: str, body: str, once: str, *, seen: str = "") -> Done:
+        """One text of *who*, through the ledger. Refused without ownership and after STOP. Other words from the same page
+        (a browser's way back shows it again) are another text. *seen*: up to when the patient's words were read; what came
+        after it still waits for staff."""
         text, effect = as_sent(body), self.clinic.new_effect(patient)
+        press = f"{once}:{seen}:{sha256(text.encode()).hexdigest()[:16]}"
 
         def change(record: Record, now: float) -> tuple[Turn, Done]:
             if record.owner != who:
@@ -66,19 +76,34 @@ class TakeOver:
                 return _bare(record, {}), Done(False, STOPPED, who)
             event = {"at": now, "in": "staff", "by": who, "says": [text], "fx": effect}
             later = Later(effect, "text", now, {"body": text, "by": who})
-            return replace(_bare(record, event), later=(later,)), Done(True, "", who)
+            read = seen == str(record.last_at)
+            turn = _bare(_read(record) if read else record, event)
+            return replace(turn, later=(later,)), Done(True, "", who, read)
 
-        return self._do(patient, f"reply:{who}:{once}", change)
+        return self._do(patient, f"reply:{who}:{press}", change)
+
+    def read(self, patient: str, who: str, once: str, *, seen: str) -> Done:
+        """What the patient wrote up to *seen* was read and needs no more: what comes next is a task again."""
+
+        def change(record: Record, now: float) -> tuple[Turn, Done]:
+            if seen != str(record.last_at):
+                return _bare(record, {}), Done(False, WROTE_SINCE, record.owner)
+            after = _read(record)
+            event = {"at": now, "in": "read", "by": who} if after != record else {}
+            return _bare(after, event), Done(True, "", record.owner, True)
+
+        return self._do(patient, f"read:{who}:{once}:{seen}", change)
 
     def note(self, patient: str, who: str, words: str, once: str) -> Done:
         """A note for colleagues; the patient never sees it. Anybody who may act may write one."""
+        press = f"{once}:{sha256(words.encode()).hexdigest()[:16]}"
 
         def change(record: Record, now: float) -> tuple[Turn, Done]:
             return _bare(record, {"at": now, "in": "staff_note", "by": who, "note": words}), Done(
                 True, "", record.owner
             )
 
-        return self._do(patient, f"note:{who}:{once}", change)
+        return self._do(patient, f"note:{who}:{press}", change)
 
     def release(self, patient: str, who: str, once: str, *, screens: bool = False) -> Done:
         """The bot answers again: the open question is asked again and waits anew, or with *screens* the walk goes back
@@ -143,7 +168,7 @@ class TakeOver:
     def _do(self, patient: str, key: str, change: Change) -> Done:
         def decide(record: Record, now: float) -> tuple[Turn, bytes]:
             turn, done = change(record, now)
-            return turn, json.dumps([done.ok, done.why, done.owner]).encode()
+            return turn, json.dumps(astuple(done)).encode()
 
         return Done(*json.loads(self.conversation.staff_turn(patient, key, decide)))
 
@@ -151,6 +176,11 @@ class TakeOver:
 def as_sent(body: str) -> str:
     """What a phone will show of *body*: no character that costs three segments where a plain one does."""
     return fold(safe_text(body.replace("\r\n", "\n"))).strip()
+
+
+def _read(record: Record) -> Record:
+    """*record* when all that the patient wrote was read."""
+    return record.but(facts=record.facts - {WAITS})
 
 
 def _bare(record: Record, event: dict[str, Any], dropped: tuple[str, ...] = ()) -> Turn:

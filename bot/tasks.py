@@ -58,6 +58,7 @@ TASKS: dict[str, TaskKind] = {
     "alert_failed": TaskKind(
         2, 240, "an alert could not be told over a staff channel: check the ALERT_ and SMTP_URL settings"
     ),
+    "wrote": TaskKind(2, None, "wrote to the person who has taken over: read it and answer"),
     "wrote_after_stop": TaskKind(4, None, "wrote after STOP; no text may answer"),
     "configuration": TaskKind(1, 60, "sending is stopped: the carrier refused our credentials or set-up"),
     "carrier_away": TaskKind(1, 60, "sending waits: the carrier fails again and again"),

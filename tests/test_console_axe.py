@@ -150,15 +150,15 @@ def test_axe_finds_nothing_where_somebody_has_taken_over_and_sending_is_stopped(
         ben.open(f"{home}/")
         assert seen_wrong(ben, "stopped-queue") == []
         ben.open(f"{home}/patients/{place.patient}")
-        ben.mouse("form[action$=claim] button")
+        ben.mouse("[formaction$=claim]")
         ben.until("document.readyState === 'complete' && !!document.querySelector('[name=reply]')", 60)
         assert seen_wrong(ben, "stopped-reply") == []
         ben.key("?")
         ben.until("document.querySelector('#keys').open")
         assert seen_wrong(ben, "keys-dialog") == []
         ben.open(f"{home}/patients/{place.patient}")
-        ben.mouse("form[action$=reveal] button")
-        ben.until("document.readyState === 'complete' && !document.querySelector('form[action$=reveal]')", 60)
+        ben.mouse("[formaction$=reveal]")
+        ben.until("document.readyState === 'complete' && !document.querySelector('[formaction$=reveal]')", 60)
         assert seen_wrong(ben, "number-shown") == []
         assert ben.errors == []
 

@@ -23,6 +23,7 @@ from bot.sending import pause, resume
 from bot.store.cipher import Cipher
 from bot.store.client import connect
 from bot.store.embedded import EmbeddedServer
+from bot.store.signs import note_sweep
 from bot.store.store import Store
 from tests.test_console import SAME, Place, path_of, token_of
 
@@ -163,7 +164,10 @@ def test_a_reply_of_an_ended_session_is_sent_once_by_one_press_after_it(place: P
     assert sent_replies(place) == 0
     again = fields(back.text)
     for _ in range(2):
-        assert nurse.post(f"/patients/{place.patient}/reply", data=again, headers=SAME).status_code == 303
+        shown = nurse.post(f"/patients/{place.patient}/reply", data=again, headers=SAME)
+        assert shown.status_code == 200
+        assert fields(shown.text)["note"] == TYPED["note"]  # which was half typed beside it
+        assert "reply" not in fields(shown.text) or not fields(shown.text)["reply"]
     assert sent_replies(place) == 1
     older = nurse.post(f"/patients/{place.patient}/reply", data={**again, "csrf": "older"}, headers=SAME)
     assert older.status_code == 403
@@ -260,6 +264,7 @@ def test_while_all_sending_is_stopped_a_reply_is_written_under_a_warning(
     """On the reply form and on the landing page; gone when sending goes on."""
     nurse.set_cookie("console-language", language)
     here = f"/patients/{place.patient}"
+    note_sweep(place.desk.store, place.at)  # a worker is there
     assert says not in nurse.get(here).text
     pause(place.desk.store, "wrong text", "mia", place.at)
     assert says in nurse.get(here).text

@@ -70,9 +70,9 @@ def test_an_emergency_is_seen_taken_over_and_answered(tmp_path: Path) -> None:
             browser.until("!!document.querySelector('#queue')")
             checked(browser, "queue")
             press(browser, "#queue a", "!!document.querySelector('.talk')")
-            press(browser, "form[action$=claim] button", "!!document.querySelector('[name=reply]')")
+            press(browser, "[formaction$=claim]", "!!document.querySelector('[name=reply]')")
             browser.type("[name=reply]", "This is Ana, a nurse. I am calling you now.")
-            press(browser, "form[action$=reply] button", "!!document.querySelector('li.staff')")
+            press(browser, "#send", "!!document.querySelector('li.staff')")
             checked(browser, "conversation")
             if SHOTS:  # with the reply to be seen
                 browser.screenshot(Path(SHOTS) / "conversation-1000.png", whole=True)

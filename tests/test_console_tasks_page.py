@@ -92,7 +92,7 @@ def test_a_patient_is_answered_from_the_queue_to_handing_back(browser: Browser, 
         ana.reads("Text segments: 1,", "#count")
         browser._send("Input.insertText", text="Please tell me which day is best for you, and whether you have a " * 3)
         ana.reads("Text segments: 2,", "#count")
-        ana.presses(".reply > button")
+        ana.presses("#send")
         ana.reads("This is Ana from the clinic", "#talk li.staff")
         whole.until(lambda: [one for one in whole.texts() if "This is Ana" in one["text"]], "the reply arrives")
         ana.reads("delivered", "#talk li.staff")
@@ -105,11 +105,15 @@ def test_a_patient_is_answered_from_the_queue_to_handing_back(browser: Browser, 
         assert browser.run("document.activeElement.matches('[name=reply]')")
         assert browser.run("document.activeElement.value") == "half a sen"
         browser._send("Input.insertText", text="tence")
-        ana.presses("form[action$=release] button")
+        ana.presses("[formaction$=release]")
         ana.reads("The bot answers.")
+        assert browser.run("document.querySelector('textarea[readonly]').value") == "half a sentence"
         assert whole.say("good morning")  # the bot answers it
         ana.reads("good morning", "#talk")
-        ana.presses("form[action*='/tasks/'] button")
+        ana.reads("wrote to the person who has taken over", "#tasks")  # she never answered "tuesday"
+        for left in (1, 0):
+            ana.presses("[formaction*='/tasks/']")
+            ana.sees(f"document.querySelectorAll('[formaction*=\"/tasks/\"]').length === {left}")
         ana.reads("done by Ana Ruiz")
         browser.open(f"{browser.run('location.origin')}/")
         ana.reads("Nothing waits.")
@@ -139,14 +143,14 @@ def test_an_emergency_alert_is_handled_from_the_top_of_the_queue_to_its_end(brow
             browser.key("k")
         ana.presses("#queue .row:first-child a", "o")
         ana.reads("i cant breathe", "#talk")
-        ana.presses("form[action$=claim] button", "c")
+        ana.presses("[formaction$=claim]", "c")
         ana.reads("Ana Ruiz has taken over")
         ana.types("[name=note]", "Called: her husband drives her to the emergency room.")
-        ana.presses("form[action$=note] button")
+        ana.presses("#keep-note")
         ana.reads("Note of Ana Ruiz: Called: her husband", "#talk")
-        ana.presses("form[action*='/tasks/'] button")
+        ana.presses("[formaction*='/tasks/']")
         ana.reads("done by Ana Ruiz")
-        ana.presses("form[action$=finish] button")
+        ana.presses("[formaction$=finish]")
         ana.reads("Closed: no check-ins are sent.")
         assert not [one for one in whole.texts() if "husband" in one["text"]]
         ana.presses("nav a[href='/']", "1")
@@ -174,7 +178,7 @@ def writing(place: Lonely, browser: Browser) -> Iterator[Nurse]:
         browser._send("Network.setCookie", name="console", value=cookie, url=home)
         browser.open(f"{home}/patients/{place.patient}")
         ben = Nurse(browser, "keys")
-        ben.presses("form[action$=claim] button", "c")
+        ben.presses("[formaction$=claim]", "c")
         ben.sees("document.querySelector('[name=reply]')")
         ben.types(REPLY, "I call you at nine", "r")
         yield ben
@@ -202,7 +206,7 @@ def test_a_page_whose_store_is_away_says_so_keeps_the_words_and_recovers(place: 
     place.server.stop()
     writing.reads("The program does not answer.", "#old:not([hidden])[role=alert]")
     assert writing.browser.run("document.querySelector('[name=reply]').value") == "I call you at nine"
-    writing.presses(".reply > button")
+    writing.presses("#send")
     writing.reads("cannot be reached")
     assert writing.browser.run("document.querySelector('[name=reply]').value") == "I call you at nine"
     place.server.start()

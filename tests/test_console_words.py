@@ -19,7 +19,7 @@ from bot.outreach.roster import RANK
 from bot.plan import FACTS
 from bot.record import GONE
 from bot.reports import NOBODY
-from bot.takeover import NOT_YOURS, STOPPED
+from bot.takeover import NOT_YOURS, STOPPED, WROTE_SINCE
 from bot.tasks import TASKS
 
 ROOM = Path(__file__).parents[1] / "bot"
@@ -92,7 +92,7 @@ def _said() -> dict[str, str]:
     found = {kind.says: "tasks.py" for kind in TASKS.values()}
     found |= {text: "codes.py" for one in (*CODES.values(), NO_CODE, OTHER) for text in (one.says, one.do)}
     found |= dict.fromkeys(SAYS.values(), "judge.py")
-    found |= dict.fromkeys((NOT_YOURS, STOPPED), "takeover.py")
+    found |= dict.fromkeys((NOT_YOURS, STOPPED, WROTE_SINCE), "takeover.py")
     found.update({text: where for where, text in (*of_templates(), *of_code())})
     return found
 

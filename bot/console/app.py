@@ -112,8 +112,9 @@ def _answer(route: Route, visit: Visit, parts: dict[str, str]) -> Response:
     if route.method == "POST" and not _token_is_right(visit):
         return kept.press_again(visit)
     about = next((parts[name] for name in ("patient", "name", "campaign", "draft", "task") if name in parts), "")
-    renewed = visit.request.method == "GET" and "X-Poll" in visit.request.headers
-    if route.action and not (desk.sessions.saw(visit.who.id, about) and renewed):
+    page = route.action and route.method == "GET" and route.form == "html"  # what may renew itself
+    seen = page and desk.sessions.saw(visit.who.id, route.action, about)
+    if route.action and not (seen and "X-Poll" in visit.request.headers):
         visit.audit(route.action, about)
     answer = route.handler(visit, **parts)
     if route.action and answer.status_code >= 400:
@@ -165,7 +166,8 @@ def _headers(desk: Desk) -> dict[str, str]:
         "Cross-Origin-Opener-Policy": "same-origin",
         "Cross-Origin-Resource-Policy": "same-origin",
         "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
-        "Referrer-Policy": "no-referrer",
+        # Not no-referrer: that makes a browser say "Origin: null" of our own forms (same_origin).
+        "Referrer-Policy": "same-origin",
         "X-Content-Type-Options": "nosniff",
         "X-Frame-Options": "DENY",
         "X-Robots-Tag": "noindex, nofollow",

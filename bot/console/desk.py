@@ -21,11 +21,14 @@ from bot.console.people import People, Person
 from bot.console.sessions import IDLE_SECONDS, Sessions, Signed
 from bot.conversation import Conversation
 from bot.outreach.campaigns import Campaigns, open_campaigns
+from bot.sending import stops_in_force
 from bot.settings import Settings
 from bot.store.lists import Lists
+from bot.store.signs import last_sweep
 from bot.store.store import Store
 from bot.told import Told
 
+IDLE_WORKER_SECONDS = 60.0  # a relay looks every second
 Audit = Callable[[str, str, str, str], None]
 Form = Literal["html", "csv", "json"]
 
@@ -111,6 +114,14 @@ class Visit:
     def demo(self) -> frozenset[str]:
         """The made-up patients that are here. Only the sandbox lets any in, but what is left of them shows anywhere."""
         return present(self.desk.store)
+
+    @property
+    def held(self) -> Literal["staff", "idle", ""]:
+        """Why nothing of the program's own goes out now: sending is stopped, or no worker looks for work."""
+        desk, swept = self.desk, last_sweep(self.desk.store)
+        if stops_in_force(desk.store, desk.now()):
+            return "staff"
+        return "idle" if swept is None or desk.wall() - swept > IDLE_WORKER_SECONDS else ""
 
     def told(self, one: Told) -> str:
         """A sentence of another room in the person's language; words that fill it, too."""

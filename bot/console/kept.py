@@ -34,8 +34,16 @@ def sign_in_first(visit: Visit) -> Response:
     if "HX-Request" in visit.request.headers:
         return Response(status=401)  # the page's script brings what was typed here before it shows the sign-in
     if visit.request.method == "GET":
+        if visit.request.headers.get("Sec-Fetch-Site") == "cross-site":
+            # A link in somebody's mail. The browser kept the cookie back, as it should; of our own page it sends it along.
+            answer = visit.page("coming.html")
+            answer.headers["Refresh"] = "0"
+            return answer
         here = visit.address(visit.request.path, visit.request.args)
         return visit.go("/sign-in" if here == "/" else visit.address("/sign-in", {"back": here}))
+    if visit.request.files:  # which no page can hand on
+        says = visit.say("You were signed out. Choose the file once more after you signed in.")
+        return visit.page("sign_in.html", 401, error=says, kept_path=visit.request.path)
     values: dict[str, Any] = {"kept_path": visit.request.path, "kept_form": json.dumps(typed(visit))}
     return visit.page("sign_in.html", 401, error=visit.say("You were signed out. What you typed is kept."), **values)
 
@@ -53,12 +61,18 @@ def resume(visit: Visit) -> Response | None:
     if path != "/" and not visit.typed("kept_form"):
         return visit.go(path)
     try:
-        fields = [(str(name), str(value)) for name, value in json.loads(visit.typed("kept_form", 70_000) or "[]")]
-    except (ValueError, TypeError):
+        kept = json.loads(visit.typed("kept_form", 70_000) or "[]")
+        fields = [(_writable(name), _writable(value)) for name, value in kept]
+    except (ValueError, TypeError, RecursionError):
         return None
     if not fields or path == "/":
         return None
     return visit.page("resume.html", path=path, fields=fields, labels=LABELS, why=visit.say("You are signed in again."))
+
+
+def _writable(given: object) -> str:
+    """Text that a page can hold: JSON can also name halves of characters."""
+    return str(given).encode("utf-8", "replace").decode()
 
 
 def press_again(visit: Visit) -> Response:
@@ -86,6 +100,7 @@ def _try_again(visit: Visit, status: int, why: str) -> Response:
         status,
         why=visit.say(why),
         fields=typed(visit) if asked.method == "POST" else [],
+        file=bool(asked.files),
         labels=LABELS,
         method=asked.method,
         path=asked.path,

@@ -15,13 +15,14 @@ from bot.console.desk import Visit
 from bot.console.languages import sentence
 from bot.console.queue import against
 from bot.record import CLOSED, Record, from_bytes
-from bot.sending import stops_in_force
-from bot.takeover import Done, TakeOver, as_sent
+from bot.takeover import WROTE_SINCE, Done, TakeOver, as_sent
 from bot.tasks import TASKS
 from bot.wording import fill, segments
 
-LONGEST_REPLY = 640
+LONGEST_REPLY, LONGEST_NOTE = 640, 1000
+TYPED = ("reply", "note")
 EMPTY = sentence("The reply is empty.")
+TOO_LONG = sentence("That is too long: at most {most} characters. Nothing was sent.")
 
 
 def page(visit: Visit, patient: str) -> Response:
@@ -35,9 +36,10 @@ def reveal(visit: Visit, patient: str) -> Response:
 
 
 def claim(visit: Visit, patient: str) -> Response:
-    """Take over."""
+    """Take over, also from somebody else when their name was on the button."""
     _record(visit, patient)
-    return _after(visit, patient, _hands(visit).claim(patient, visit.who.id, visit.typed("once", 40)))
+    once, after = visit.typed("once", 40), visit.typed("after", 40)
+    return _after(visit, patient, _hands(visit).claim(patient, visit.who.id, once, after=after))
 
 
 def release(visit: Visit, patient: str) -> Response:
@@ -51,21 +53,31 @@ def release(visit: Visit, patient: str) -> Response:
 def reply(visit: Visit, patient: str) -> Response:
     """A text of the nurse's own; with *template*, one more sentence in the field and nothing sent."""
     record = _record(visit, patient)
-    body = as_sent(visit.typed("reply", LONGEST_REPLY))
+    body = as_sent(_words(visit, "reply"))
     if visit.typed("template").isdecimal():
         return _page(visit, patient, reply=_with_template(visit, record, body))
     if not body:
         return _page(visit, patient, 422, said=visit.say(EMPTY))
-    return _after(visit, patient, _hands(visit).reply(patient, visit.who.id, body, visit.typed("once", 40)), body)
+    if len(body) > LONGEST_REPLY:
+        return _page(visit, patient, 422, said=visit.say(TOO_LONG, most=LONGEST_REPLY))
+    seen = visit.typed("seen", 40)
+    waiting = [one for one in visit.desk.lists.tasks_of(patient)
+               if (one.kind, one.closed_by) == ("wrote", None) and one.at <= _moment(seen)]  # fmt: skip
+    done = _hands(visit).reply(patient, visit.who.id, body, visit.typed("once", 40), seen=seen)
+    for task in waiting if done.read else ():
+        visit.desk.store.close_task(task, visit.who.id)  # answered; what comes after *seen* is a task of its own
+    return _after(visit, patient, done, used="reply")
 
 
 def note(visit: Visit, patient: str) -> Response:
     """A note for colleagues."""
     _record(visit, patient)
-    words = visit.typed("note", 1000).strip()
+    words = _words(visit, "note").strip()
+    if len(words) > LONGEST_NOTE:
+        return _page(visit, patient, 422, said=visit.say(TOO_LONG, most=LONGEST_NOTE))
     if words:
         _hands(visit).note(patient, visit.who.id, words, visit.typed("once", 40))
-    return visit.go(f"/patients/{patient}")
+    return _after(visit, patient, Done(True, "", None), used="note")
 
 
 def finish(visit: Visit, patient: str) -> Response:
@@ -82,14 +94,18 @@ def reopen(visit: Visit, patient: str) -> Response:
 
 def close(visit: Visit, patient: str, task: str) -> Response:
     """A task is done. Not when something came after the page was opened: it has to be read first."""
-    record = _record(visit, patient)
-    if visit.typed("seen") not in ("", str(record.last_at)):
-        return _page(
-            visit, patient, 409, said=visit.say("The patient wrote since you opened this page. Read it first.")
-        )
+    record, seen = _record(visit, patient), visit.typed("seen", 40)
+    if seen not in ("", str(record.last_at)):
+        return _page(visit, patient, 409, said=visit.say(WROTE_SINCE))
     for one in visit.desk.lists.tasks_of(patient):
-        if one.id == task and one.closed_by is None and visit.desk.store.close_task(one, visit.who.id):
-            return visit.go(f"/patients/{patient}")
+        if one.id != task or one.closed_by is not None:
+            continue
+        if one.kind == "wrote":  # first, so that a word that comes in between is a task of its own
+            done = _hands(visit).read(patient, visit.who.id, visit.typed("once", 40), seen=str(record.last_at))
+            if not done.ok:
+                return _after(visit, patient, done)
+        if visit.desk.store.close_task(one, visit.who.id):
+            return _after(visit, patient, Done(True, "", None))
     return _page(visit, patient, 409, said=visit.say("This task was closed already."))
 
 
@@ -97,12 +113,28 @@ def _hands(visit: Visit) -> TakeOver:
     return TakeOver(visit.desk.conversation)
 
 
-def _after(visit: Visit, patient: str, done: Done, body: str = "") -> Response:
-    if done.ok:
+def _moment(seen: str) -> float:
+    try:
+        return float(seen)
+    except ValueError:
+        return 0.0
+
+
+def _words(visit: Visit, field: str) -> str:
+    """What was typed, all of it; a line's end is one character, as the browser counted it."""
+    return visit.typed(field, 4 * LONGEST_NOTE).replace("\r\n", "\n")
+
+
+def _after(visit: Visit, patient: str, done: Done, used: str = "") -> Response:
+    """The conversation after a press. What was typed and not *used* by it stays in its field."""
+    left = {name: "" if name == used and done.ok else _words(visit, name) for name in TYPED}
+    if done.ok and not any(left.values()):
         return visit.go(f"/patients/{patient}")
-    owner = visit.desk.people.names().get(done.owner or "", "")
-    said = visit.say(done.why) + (" " + visit.say("{name} has it now.", name=owner) if owner else "")
-    return _page(visit, patient, 409, said=said, reply=body)
+    said = ""
+    if not done.ok:
+        owner = visit.desk.people.names().get(done.owner or "", "")
+        said = visit.say(done.why) + (" " + visit.say("{name} has it now.", name=owner) if owner else "")
+    return _page(visit, patient, 200 if done.ok else 409, said=said, **left)
 
 
 def _record(visit: Visit, patient: str) -> Record:
@@ -112,10 +144,10 @@ def _record(visit: Visit, patient: str) -> Record:
     return from_bytes(loaded.record)
 
 
-def _page(
-    visit: Visit, patient: str, status: int = 200, *, phone: str = "", said: str = "", reply: str = ""
-) -> Response:
+def _page(visit: Visit, patient: str, status: int = 200, **shown: str) -> Response:
+    """*shown*: ``phone``, ``said`` (what went wrong), and ``reply`` and ``note`` where they are not what was typed."""
     desk, record, names = visit.desk, _record(visit, patient), visit.desk.people.names()
+    shown = {"phone": "", "said": "", **{name: _words(visit, name) for name in TYPED}, **shown}
     events = story.read_log(visit, patient)
     reasons = story.reasons(visit, events)
     tasks = [
@@ -130,9 +162,7 @@ def _page(
         status,
         patient=patient,
         record=record,
-        phone=phone,
-        said=said,
-        reply=reply,
+        **shown,
         tasks=tasks,
         bubbles=story.tell(visit, events, names),
         planned=desk.conversation.upcoming(patient),
@@ -142,10 +172,10 @@ def _page(
         why=_why(visit, record),
         closed=CLOSED in record.facts,
         quiet=not hours.open(desk.now()),
-        stopped=bool(stops_in_force(desk.store, desk.now())),
+        stopped=visit.held,
         templates=_templates(visit, record),
         price=desk.settings.price_per_segment,
-        count=segments(reply).count if reply else 0,
+        count=segments(shown["reply"]).count if shown["reply"] else 0,
     )
 
 

@@ -31,7 +31,8 @@ STAFF, NAMES = "{console}staff", "{console}names"
 LINK_USED = sentence("This link was used or has expired. Ask an administrator for a new one.")
 
 _hasher = argon2.PasswordHasher()
-_NOBODY = _hasher.hash("nobody has this password")  # checked for unknown names, so that time tells nothing
+_NOBODY = _hasher.hash("nobody has this password")  # checked for unknown names
+_NO_SECRET = pyotp.random_base32()
 
 
 class PersonError(ValueError):
@@ -174,14 +175,13 @@ class People:
     def sign_in(self, name: str, password: str, code: str, now: float) -> Person | None:
         """The person, or None without a hint of what was wrong. Five failures lock the name for 15 minutes."""
         counter = self._counter(name)
-        tries = self._redis.incr(counter)  # counted before it is checked: many at once are no way around the lock
-        self._redis.expire(counter, LOCK_SECONDS)
-        if tries > FAILURES:
+        if self._locks(counter):
             return None
-        person_id = self._redis.hget(NAMES, self._name_key(name))
-        person = self.by_id(person_id.decode()) if person_id else None
+        # Every kind of wrong takes the same steps, so that the time it takes tells nothing either.
+        person = self.by_id((self._redis.hget(NAMES, self._name_key(name)) or b"").decode())
         right = _password_is(person.password if person else _NOBODY, password[:LONGEST_PASSWORD])
-        if not (person and person.active and right and self.code_is_right(person, code, now)):
+        step = _step_of(person.secret if person else _NO_SECRET, code, now)
+        if not (person and person.active and right and step is not None and self._take_code(person, step)):
             return None
         self._redis.delete(counter)
         return person
@@ -203,13 +203,19 @@ class People:
         if person.born > asked_at:
             raise PersonError("Your account is newer than the request. Somebody who was here before must approve it.")
         counter = f"{{console}}fail:{person.id}"  # whoever sits at their keyboard cannot try all codes
-        tries = self._redis.incr(counter)
-        self._redis.expire(counter, LOCK_SECONDS)
-        if tries > FAILURES:
+        if self._locks(counter):
             raise PersonError("Too many wrong codes. Wait 15 minutes.")
         if not self.code_is_right(person, code, now):
             raise PersonError("The code is not right, or was used already. Wait for the next code.")
         self._redis.delete(counter)
+
+    def _locks(self, counter: str) -> bool:
+        """One try more, counted before it is checked: many at once are no way around the lock. Tries against a lock do
+        not lengthen it, so it ends when it was said to."""
+        tries = self._redis.incr(counter)
+        if tries <= FAILURES:
+            self._redis.expire(counter, LOCK_SECONDS)
+        return bool(tries > FAILURES)
 
     def _take_code(self, person: Person, step: int) -> bool:
         """False when this code was used before."""

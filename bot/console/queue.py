@@ -9,7 +9,6 @@ from bot.console.desk import Clock, Visit
 from bot.console.languages import sentence
 from bot.console.lists import Column, Listing, Part, Row
 from bot.record import from_bytes
-from bot.sending import stops_in_force
 from bot.store import Task
 from bot.store.model import CLINIC
 from bot.tasks import TASKS
@@ -45,9 +44,8 @@ def page(visit: Visit) -> Response:
         return Part([_row(visit, task, owner, names) for task, owner in zip(tasks, owners, strict=True)], rest)
 
     listing = Listing("tasks", sentence("Needs attention"), EMPTY, COLUMNS, part)
-    stopped = bool(stops_in_force(visit.desk.store, visit.desk.now()))
     waiting = visit.desk.lists.waiting()
-    return lists.show(visit, listing, "queue.html", waiting=waiting, campaigns=_campaigns(visit), stopped=stopped)
+    return lists.show(visit, listing, "queue.html", waiting=waiting, campaigns=_campaigns(visit), stopped=visit.held)
 
 
 def _campaigns(visit: Visit) -> list[str]:
@@ -75,9 +73,9 @@ def _row(visit: Visit, task: Task, owner: str | None, names: dict[str, str]) -> 
 
 def close(visit: Visit, task: str) -> Response:
     """A task about the clinic itself is done. One that stops sending ends by letting sending go on."""
-    for one in visit.desk.store.tasks():
-        if one.id == task and one.patient == CLINIC and not task.startswith("sending."):
-            visit.desk.store.close_task(one, visit.who.id)
+    one = visit.desk.lists.task(CLINIC, task)
+    if one is not None and one.patient == CLINIC and not task.startswith("sending."):
+        visit.desk.store.close_task(one, visit.who.id)
     return visit.go("/")
 
 

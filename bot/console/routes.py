@@ -92,7 +92,7 @@ ROUTES = (
     Route("/outreach/drafts/<draft>", "POST", "manager", prepare.choose, "campaign planned"),
     Route("/outreach/drafts/<draft>/check", "GET", "manager", prepare.check, "campaign file viewed"),
     Route("/outreach/drafts/<draft>/check.csv", "GET", "manager", prepare.check, "campaign file exported", form="csv"),
-    Route("/outreach/drafts/<draft>/send", "GET", "manager", prepare.check),
+    Route("/outreach/drafts/<draft>/send", "GET", "manager", prepare.check, "campaign file viewed"),
     Route("/outreach/drafts/<draft>/send", "POST", "manager", prepare.send, "campaign confirmed"),
     Route("/outreach/drafts/<draft>/discard", "POST", "manager", prepare.discard, "campaign file thrown away"),
     Route("/outreach/<campaign>", "GET", "viewer", outreach.one, "campaign viewed"),

@@ -65,10 +65,11 @@ class Sessions:
         """Every session of *person*, everywhere."""
         self._people.change(person.id, lambda one: replace(one, epoch=one.epoch + 1))
 
-    def saw(self, person_id: str, patient: str) -> bool:
-        """*person_id* opened *patient* within ten minutes, so a page that renews itself is not one view more. The first
+    def saw(self, person_id: str, action: str, about: str) -> bool:
+        """*person_id* did the very same within ten minutes, so a page that renews itself is not one view more. The first
         is always False, whatever a request claims of itself."""
-        key = f"{{console}}saw:{person_id}:{hashlib.sha256(patient.encode('utf-8', 'replace')).hexdigest()[:24]}"
+        told = hashlib.sha256(f"{action} {about}".encode("utf-8", "replace")).hexdigest()
+        key = f"{{console}}saw:{person_id}:{told[:24]}"
         return not self._redis.set(key, 1, nx=True, ex=600)
 
     def _keep(self, token: str, signed: Signed) -> None:

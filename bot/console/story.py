@@ -17,6 +17,7 @@ from bot.console.languages import sentence
 
 NOTES = {
     "claimed": sentence("{name} took over."),
+    "claimed_from": sentence("{name} took over from {other}."),
     "released": sentence("{name} handed back to the bot."),
     "closed": sentence("{name} closed the matter."),
     "reopened": sentence("{name} opened the matter again."),
@@ -109,7 +110,8 @@ def _bubbles(visit: Visit, event: dict[str, Any], names: Mapping[str, str], deli
         if kind in NOTES:
             name = names.get(event.get("by", ""), event.get("by", ""))
             why = event.get("note") or reason_in_words(terms.plain(event.get("why") or "-"), visit.say)
-            found.append(Bubble("note", visit.say(NOTES[kind], name=name, why=why), at))
+            other = names.get(event.get("of", ""), event.get("of", ""))
+            found.append(Bubble("note", visit.say(NOTES[kind], name=name, why=why, other=other), at))
     words = "\n".join(one for one in event.get("says", ()) if one)
     if words:
         staff = kind == "staff"

@@ -52,6 +52,10 @@ class Lists:
         found = self._tasks([(tag, raw.decode()) for raw in names])
         return sorted(found, key=lambda task: task.at)
 
+    def task(self, patient: str, name: str) -> Task | None:
+        """The task of *patient* with this id, open or closed; None when it is not kept."""
+        return next(iter(self._tasks([(self._store.tag(self._store.bucket(patient)), name)])), None)
+
     def records(self, patients: Sequence[str]) -> list[bytes | None]:
         """The records of *patients*, in their order; None where there is none."""
         names = [f"{self._store.tag(self._store.bucket(patient))}p:{patient}" for patient in patients]

@@ -42,6 +42,13 @@ document.addEventListener("keydown", (event) => {
   pressed(event.key);
 });
 
+// Ctrl and Enter send what is typed: a reply to the patient, a note to colleagues.
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey) || event.repeat || find("dialog[open]")) return;
+  const button = find({ reply: "#send", note: "#keep-note" }[event.target.name] || "#none");
+  if (button) button.click();
+});
+
 find("#show-keys")?.addEventListener("click", (event) => {
   event.preventDefault();
   find("#keys").showModal();
