@@ -33,7 +33,8 @@ STEP, FARTHEST = 900.0, 14 * 86_400.0
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """One alert. *id* is the same when it comes a second time by accident. *age*: seconds that the task waits."""
+    """One alert. *id* is the same when it comes a second time by accident. *age*: seconds that the task waits. *patient*:
+    an opaque id, for our own counts; "" where it is about the clinic."""
 
     id: str
     kind: str
@@ -43,14 +44,14 @@ class Notice:
     at: float
     link: str
     clinic: str
-    of_patient: bool = True
+    patient: str = ""
     language: Language = "en"
 
     @property
     def says(self) -> str:
         """One sentence for a text or the subject of an e-mail."""
         what = say(self.language, TASKS[self.kind].says)
-        what = say(self.language, A_PATIENT, what=what) if self.of_patient else what
+        what = say(self.language, A_PATIENT, what=what) if self.patient else what
         waits = f"{self.age / 60:.0f}"
         return say(self.language, ALERTS[self.level], clinic=self.clinic, what=what, minutes=waits)
 
@@ -160,7 +161,7 @@ class Alerts:
         notice = Notice(
             f"{effect_id}.{int(age // max(1.0, _pause(kind, 0.0)))}", told["k"], kind.urgency, level_of(kind, age), age,
             told["at"], self.address + ("/" if told["p"] == CLINIC else f"/patients/{told['p']}"), self.clinic,
-            told["p"] != CLINIC, self.language,
+            "" if told["p"] == CLINIC else told["p"], self.language,
         )  # fmt: skip
         try:
             channel.tell(notice)

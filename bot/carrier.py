@@ -107,13 +107,14 @@ class Carrier:
             raise classify(error) from None
         return str(call.sid)
 
-    def call_state(self, sid: str) -> tuple[str, str | None]:
-        """A call's status, and by whom it was picked up, as the carrier has it now. Raises CarrierError."""
+    def call_state(self, sid: str) -> tuple[str, str | None, int | None]:
+        """A call's status, by whom it was picked up, and how many seconds it took, as the carrier has it now. Raises
+        CarrierError."""
         try:
             call = self.client.calls(sid).fetch()
         except Exception as error:
             raise classify(error) from None
-        return str(call.status), call.answered_by
+        return str(call.status), call.answered_by, int(call.duration) if call.duration else None
 
     def listed(self, to: str, *, calls: bool, since: float) -> list[Row]:
         """Our own texts or calls to *to* made at or after *since*, to find one whose answer was lost. The carrier shows

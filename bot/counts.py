@@ -2,14 +2,17 @@
 
 Counted by the commit's own script, so exactly as often as it happened. A count holds names of flows, states and outcomes,
 and a number: nothing of a patient, so erasing and retention leave it as it is. The same rules over a patient's log give
-the same counts again (``python -m bot counts``).
+the same counts again, each with the line that it comes of: the lists behind the numbers, and ``python -m bot counts``.
 
 Fields of one week (``|`` between the parts):
   e flow hash source kind target door   a step: from where, how the reply was read, to where; ``@sms`` ``@voice`` begin
   o flow hash result                    walks that came to this outcome or disposition (by the week they began)
   s stage                               walks that got a link, opened it, booked (by the week they began)
-  $ day what price                      segments or calls of ours, at their price in millionths
+  $ day what price                      what cost something, in units at their price in millionths: segments of an answer
+                                        (``reply``) or of a patient's text (``heard``); ours as the carrier takes them
+                                        (``text``, ``call``, ``alert``); ``minutes`` of calls
   m state code                          texts that were delivered, failed or refused
+What no commit counts (``m``, and of ``$`` what is not in a log) is in the journal too (bot/store/counted.py).
 """
 
 from __future__ import annotations
@@ -20,7 +23,9 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from bot.eventlog import Event
+from bot import prompts
+from bot.eventlog import Event, input_of
+from bot.hearing import answered_by_carrier
 from bot.record import Record
 from bot.session import Session
 from bot.turn import Turn
@@ -30,7 +35,17 @@ from bot.wording import segments
 Count = tuple[str, str, int]  # week (its Monday, ISO), field, how many
 STAGES = frozenset({"linked", "link_opened", "booked"})
 NONE = frozenset[str]()
+PAID = ("heard", "reply", "text", "call", "minutes", "alert")  # what costs something
+OF_LOGS = frozenset({"heard", "reply"})  # of that, what the logs tell; the rest is in the journal
 QUARTER = 900  # no zone's clock is moved within a quarter of an hour
+
+
+class Prices(NamedTuple):
+    """Of one segment, in millionths: of an answer, of a text that came in. *mode*: who answers STOP and START."""
+
+    reply: int
+    heard: int
+    mode: str
 
 
 class Stand(NamedTuple):
@@ -76,15 +91,21 @@ def _local(quarter: int, zone: str) -> tuple[str, str]:
     return (day - timedelta(days=day.weekday())).isoformat(), day.isoformat()
 
 
-def of_turn(before: Record, found: Turn, event: Event, first: str, zone: str, price: int) -> list[Count]:
-    """What one commit counts. *first*: the flow that new walks begin with; *price* of a segment, in millionths."""
+def of_turn(before: Record, found: Turn, event: Event, first: str, zone: str, prices: Prices) -> list[Count]:
+    """What one commit counts. *first*: the flow that new walks begin with."""
     if not event:
         return []
-    counted = list(_walked(stand_of(before), stand_of(found.record), event, first, zone))
-    text = found.heard.text if event["in"] == "said" and found.heard.door == "sms" and "came" not in event else None
-    if text:
-        counted.append(money(event["at"], zone, "reply", price, _segments(text)))
-    return counted
+    return [*_walked(stand_of(before), stand_of(found.record), event, first, zone), *_paid(event, zone, prices)]
+
+
+def _paid(event: Event, zone: str, prices: Prices) -> Iterator[Count]:
+    """What a text and its answer cost. What came while the program was down was answered without a count."""
+    if event["in"] != "said" or event["door"] != "sms":
+        return
+    yield money(event["at"], zone, "heard", prices.heard, max(1, segments(event["said"]).count))
+    says = event.get("says")
+    if says and "came" not in event and not answered_by_carrier(input_of(event), prices.mode):
+        yield money(event["at"], zone, "reply", prices.reply, _segments(prompts.one_text(says) or ""))
 
 
 def money(at: float, zone: str, what: str, price: int, units: int) -> Count:
@@ -102,14 +123,17 @@ def _segments(text: str) -> int:
     return segments(text).count
 
 
-def of_log(events: Iterable[Event], first: str, zone: str, *, whole: bool = True) -> Iterator[Count]:
-    """What the commits of a patient's log counted, oldest first, without what texts cost. Not *whole*: its beginning was
-    cut, so the first line only tells where the walk stood."""
+def of_log(
+    events: Iterable[Event], first: str, zone: str, prices: Prices, *, whole: bool = True
+) -> Iterator[tuple[Event, Count]]:
+    """What the commits of a patient's log counted, oldest first, each with its line; what texts cost at *prices*. Not
+    *whole*: its beginning was cut, so the first line only tells where the walk stood."""
     stand, visit_at = Stand(), 0.0
     for number, event in enumerate(events):
         after = _stand_after(stand, event, first, visit_at)
         if whole or number:
-            yield from _walked(stand, after, event, first, zone)
+            for count in (*_walked(stand, after, event, first, zone), *_paid(event, zone, prices)):
+                yield event, count
         stand, visit_at = after, event.get("sets", {}).get("visit_at", visit_at) or 0.0
 
 

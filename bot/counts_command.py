@@ -1,4 +1,4 @@
-"""``python -m bot counts``: the dashboard's counts compared with what the patients' logs tell, and mended.
+"""``python -m bot counts``: the dashboard's counts compared with what the patients' logs and the journal tell, and mended.
 
 Only ever adds. What was counted of somebody who was erased since, or of a log that was cut, stays: no log tells it any more.
 """
@@ -11,7 +11,7 @@ from collections import Counter
 
 import click
 
-from bot.counts import of_log
+from bot.counts import OF_LOGS, Prices, of_log
 from bot.running import note_act, present, running_store
 from bot.store.counted import Counted
 from bot.store.store import Store
@@ -25,11 +25,13 @@ FIRST = "triage"
     "--rebuild", is_flag=True, help="Add what is missing, and gather the replies that were not understood now."
 )
 def counts_command(rebuild: bool) -> None:
-    """Compare the dashboard's counts with the patients' logs. 0: they agree, or were mended. 1: something is missing."""
+    """Compare the dashboard's counts with the patients' logs and the journal of what was sent. 0: they agree, or were
+    mended. 1: something is missing."""
     settings, store = running_store()
     if rebuild:
         Unread(store).all_now(present(settings))
-    found = missing(store, present(settings), settings.clinic_timezone)
+    prices = Prices(*settings.prices, settings.opt_out_mode)
+    found = missing(store, present(settings), settings.clinic_timezone, prices)
     lost = sum(sum(one.values()) for one in found.values())
     if rebuild and lost:
         note_act(settings, store, "counts rebuilt")
@@ -45,16 +47,31 @@ def counts_command(rebuild: bool) -> None:
     sys.exit(1 if lost and not rebuild else 0)
 
 
-def missing(store: Store, until: float, zone: str) -> dict[tuple[int, str], Counter[str]]:
-    """(bucket, week) -> field -> how many more the logs tell than were counted. While patients write: their turns after
-    *until* are left out, on both sides as nearly as two readings of a running store can."""
+def missing(store: Store, until: float, zone: str, prices: Prices) -> dict[tuple[int, str], Counter[str]]:
+    """(bucket, week) -> field -> how many more the logs and the journal tell than were counted. While patients write:
+    their turns after *until* are left out, on both sides as nearly as two readings of a running store can."""
     counted, told = Counted(store), dict[tuple[int, str], Counter[str]]()
     have: dict[tuple[int, str], Counter[str]] = {}
+    for at in counted.journals():
+        have[at], told[at] = counted.of_bucket(*at), counted.journal(*at)
     for patient in store.patients():
         bucket = store.bucket(patient)
         events = [event for raw in store.events(patient) if raw and (event := json.loads(raw))["at"] <= until]
-        for week, field, many in of_log(events, FIRST, zone, whole=not store.cut(patient)):
+        for _, (week, field, many) in of_log(events, FIRST, zone, prices, whole=not store.cut(patient)):
             if (bucket, week) not in have:
                 have[bucket, week] = counted.of_bucket(bucket, week)
             told.setdefault((bucket, week), Counter())[field] += many
-    return {at: left for at, fields in told.items() if (left := fields - have[at])}
+    return {at: left for at, fields in told.items() if (left := _left(fields, have[at]))}
+
+
+def _left(told: Counter[str], have: Counter[str]) -> Counter[str]:
+    """What is told and was not counted. A segment costs what it cost when it was counted, whatever the price is now."""
+    counted = Counter[str]()
+    for field, many in have.items():
+        counted[_at_any_price(field)] += many
+    return +Counter({field: many - counted[_at_any_price(field)] for field, many in told.items()})
+
+
+def _at_any_price(field: str) -> str:
+    """The journal keeps the price of each; a log does not, and is told at today's."""
+    return field.rpartition("|")[0] if field.startswith("$|") and field.split("|")[2] in OF_LOGS else field

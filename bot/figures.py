@@ -6,7 +6,7 @@ Takes what bot/counts.py counted, week by week; judges nothing, names no patient
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -16,6 +16,8 @@ from bot.flow.load import Loaded
 from bot.proof.graph import Edge, edges
 
 LEFT = frozenset({"expired", "opted_out"})  # results of walks that nobody finished
+LOST = frozenset({"silent", "stopped"})
+OURS = frozenset({"silence", "call", "begun", "follow_up"})  # kinds of step in which the patient said nothing
 STARTS = ("@sms", "@voice")
 Pair = tuple[str, str]
 
@@ -32,6 +34,11 @@ class Step:
     target: str
     door: str
     many: int
+
+    @property
+    def field(self) -> str:
+        """As it is counted (bot/counts.py)."""
+        return "|".join(("e", self.flow, self.version, self.source, self.kind, self.target, self.door))
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,13 +120,11 @@ class Figures:
     def questions(self, loaded: Loaded, version: str | None = None) -> list[Asked]:
         """Every question of the flow that was asked, in its order; *version* None: of all versions together."""
         asked: dict[str, Counter[str]] = {}
-        ends = {name: state.disposition for name, state in loaded.flow.states.items() if isinstance(state, model.Final)}
+        ends = ends_of(loaded)
         for one in self.steps:
-            if one.flow != loaded.flow.id or version not in (None, one.version):
-                continue
-            if one.target != one.source:
-                asked.setdefault(one.target, Counter())["reached"] += one.many
-            _add(asked.setdefault(one.source, Counter()), one, ends)
+            if one.flow == loaded.flow.id and version in (None, one.version):
+                for state, what in counts_for(one, ends):
+                    asked.setdefault(state, Counter())[what] += one.many
         return [
             Asked(loaded.flow.id, name, *(asked[name][key] for key in list(Asked.__slots__)[2:]))
             for name, state in loaded.flow.states.items()
@@ -142,12 +147,12 @@ class Figures:
 
     def traffic(self, loaded: Loaded, version: str | None = None) -> Counter[Pair]:
         """How many walks went along each arrow of the flow's picture. A step passes states that do not wait; it went the
-        one way that the arrows leave. What leads out of every state is no arrow and is under ``(*, target)``."""
-        ways = _Ways(loaded)
+        one way that the arrows leave."""
+        ways = Ways(loaded)
         found: Counter[Pair] = Counter()
         for one in self.steps:
-            if one.flow == loaded.flow.id and version in (None, one.version) and one.source != one.target:
-                for pair in ways.of(one) or [("*", one.target)]:
+            if version in (None, one.version):
+                for pair in ways.of(one):
                     found[pair] += one.many
         return found
 
@@ -157,30 +162,47 @@ def _six(parts: list[str]) -> tuple[str, str, str, str, str, str]:
     return flow, version, source, kind, target, door
 
 
-def _add(asked: Counter[str], one: Step, ends: Mapping[str, str | None]) -> None:
-    if one.kind != "silence" and one.kind not in ("call", "begun", "follow_up"):
-        asked["replies"] += one.many
-        asked["unclear"] += one.many if one.kind == "unclear" else 0
-    end = ends.get(one.target) if one.target != one.source else None
-    asked["silent"] += one.many if end == "expired" or (one.kind == "silence" and end) else 0
-    asked["stopped"] += one.many if end == "opted_out" else 0
-    asked["person"] += one.many if end == "staff" and one.kind != "silence" else 0
+def ends_of(loaded: Loaded) -> dict[str, str | None]:
+    """State that ends a walk -> its disposition."""
+    return {name: state.disposition for name, state in loaded.flow.states.items() if isinstance(state, model.Final)}
 
 
-class _Ways:
+def counts_for(one: Step, ends: Mapping[str, str | None]) -> Iterator[tuple[str, str]]:
+    """(state, which of Asked) that a step counts for."""
+    moved = one.target != one.source
+    if moved:
+        yield one.target, "reached"
+    if one.kind not in OURS:
+        yield one.source, "replies"
+    if one.kind == "unclear":
+        yield one.source, "unclear"
+    end = ends.get(one.target) if moved else None
+    if end == "opted_out":
+        yield one.source, "stopped"
+    elif end == "expired" or (end and one.kind == "silence"):
+        yield one.source, "silent"
+    elif end == "staff":
+        yield one.source, "person"
+
+
+class Ways:
     """The arrows from a state where a walk waited to the next one, through states that do not wait."""
 
     def __init__(self, loaded: Loaded) -> None:
+        self._flow = loaded.flow.id
         self._states, self._known = loaded.flow.states, dict[tuple[str, str, bool, str], list[Pair]]()
         self._next: dict[str, list[Edge]] = {}
         for edge in edges(loaded):
             self._next.setdefault(edge.source, []).append(edge)
 
     def of(self, one: Step) -> list[Pair]:
-        """The shortest way that the kind of reply and the channel leave open; none for what leads out of every state."""
+        """The shortest way that the kind of reply and the channel leave open; what leads out of every state is no arrow
+        and is under ``(*, target)``. Nothing for a step that stays, or is of another flow."""
+        if one.flow != self._flow or one.source == one.target:
+            return []
         key = (one.source, one.target, one.kind in ("unclear", "silence"), one.door)
         if key not in self._known:
-            self._known[key] = self._find(*key)
+            self._known[key] = self._find(*key) or [("*", one.target)]
         return self._known[key]
 
     def _find(self, source: str, target: str, unread: bool, door: str) -> list[Pair]:

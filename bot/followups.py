@@ -54,12 +54,12 @@ class Sender(Lister, Protocol):
 
     def text(self, to: str, body: str, effect_id: str) -> str: ...
     def call(self, to: str, effect_id: str) -> str: ...
-    def call_state(self, sid: str) -> tuple[str, str | None]: ...
+    def call_state(self, sid: str) -> tuple[str, str | None, int | None]: ...
 
 
 @dataclass(frozen=True)
 class Office:
-    """What a handler needs. *segment* and *call* are prices, in millionths; *settle*: seconds until nothing found at
+    """What a handler needs. *segment*, *call* and *minute* are prices, in millionths; *settle*: seconds until nothing found at
     the carrier is believed. *allowed*: whether the number's country is written to or called."""
 
     conversation: Conversation
@@ -69,6 +69,7 @@ class Office:
     gate: Gate
     segment: int = 0
     call: int = 0
+    minute: int = 0
     settle: float = SETTLE_SECONDS
     allowed: Callable[[str], bool] = lambda phone: True
     outreach: CampaignSender | None = None
@@ -114,8 +115,9 @@ def _carry_out(office: Office, claim: Claim, begun: Begun) -> Result:
     if not office.allowed(out.phone):
         office.conversation.note(patient, f"abroad:{claim.id}", tasks=("abroad",), why="not an allowed country")
         return Result("done", "the number's country is not in ALLOWED_REGIONS")
+    cost = office.call if out.call else office.segment * segments(out.body or "").count
     if unsure:
-        found = _looked_up(office, claim, begun, patient, out, safety)
+        found = _looked_up(office, claim, begun, patient, out, safety, cost)
         if found is not None:
             return found
         if begun.kind == "outreach" and office.outreach is not None and not office.outreach.runs(told):
@@ -124,7 +126,6 @@ def _carry_out(office: Office, claim: Claim, begun: Begun) -> Result:
             return Result("put_off", "the campaign does not run", office.now() + LOOK_SECONDS, unsure=True)
     if stop:
         return _held(office, stop)
-    cost = office.call if out.call else office.segment * segments(out.body or "").count
     if not safety and not office.gate.affords(cost):
         return _held(office, office.gate.stopped())
     return _send(office, claim, begun.kind, told, out, cost)
@@ -146,15 +147,15 @@ def _call_end(office: Office, effect_id: str) -> Result:
         gone = office.sends.is_gone(effect_id)
         return Result("done", "never placed") if gone else _not_over(office, "not placed yet")
     try:
-        status, by = office.carrier.call_state(known.sid)
+        status, by, seconds = office.carrier.call_state(known.sid)
     except CarrierError as error:
         if error.kind != "permanent":
             return _not_over(office, f"carrier {error.kind}, code {error.code}")
-        status, by = "failed", None  # a call that the carrier does not know reached nobody
+        status, by, seconds = "failed", None, None  # a call that the carrier does not know reached nobody
     if status not in ENDED:
         return _not_over(office, "it goes on")
-    reports = Reports(office.sends.store, office.conversation, office.now)
-    reports.call_status(known.sid, status, sequence=None, answered_by=by, effect_id=effect_id)
+    reports = Reports(office.sends.store, office.conversation, office.now, office.minute)
+    reports.call_status(known.sid, status, seconds=seconds, sequence=None, answered_by=by, effect_id=effect_id)
     return Result("done", status)
 
 
@@ -187,11 +188,14 @@ def _held(office: Office, stop: Stop | None) -> Result:
     return Result("put_off", f"sending is stopped: {stop.cause if stop else 'spending'}", min(at, until), fresh=True)
 
 
-def _looked_up(office: Office, claim: Claim, begun: Begun, patient: str, out: Outgoing, safety: bool) -> Result | None:
+def _looked_up(
+    office: Office, claim: Claim, begun: Begun, patient: str, out: Outgoing, safety: bool, cost: int
+) -> Result | None:
     """None: it was not sent and may be now. Emergency advice does not wait for certainty: twice is better than never."""
     settle = 0.0 if safety else office.settle
     found = reconcile(office.carrier, office.sends, office.gate, claim.id, out, begun, now=office.now(), settle=settle)
     if found == "done":
+        office.gate.worked(cost, "call" if out.call else "text", patient, claim.id)  # it died before it could say so
         return Result("done", "an earlier attempt had sent it")
     if found == "wait":
         return Result("put_off", "an earlier attempt may have sent it", office.now() + LOOK_SECONDS, unsure=True)
@@ -223,7 +227,7 @@ def _send(office: Office, claim: Claim, kind: str, told: dict[str, Any], out: Ou
     except CarrierError as error:
         return _failed(office, claim, kind, told, error, marked.tries)
     office.sends.sent(claim.id, sid, office.now())
-    office.gate.worked(cost, "call" if out.call else "text")
+    office.gate.worked(cost, "call" if out.call else "text", patient, claim.id)
     return Result("done", "sent")
 
 
@@ -239,9 +243,8 @@ def _failed(office: Office, claim: Claim, kind: str, told: dict[str, Any], error
         return Result("put_off", why, office.now() + LOOK_SECONDS, unsure=True)
     if error.kind in ("away", "busy") and tries < MAX_TRIES:
         return Result("put_off", why, office.now() + backoff(tries))
-    counted = Counted(office.sends.store)
-    counted.add(delivered(office.now(), office.gate.zone.key, "refused", error.code))
-    counted.failed(patient, error.code, office.now())
+    count = delivered(office.now(), office.gate.zone.key, "refused", error.code)
+    Counted(office.sends.store).add(count, patient, claim.id, office.now())
     lost = Lost(claim.id, kind, told, error.code, None)  # refused for good: nothing to send again
     office.conversation.not_arrived(patient, f"failed:{error.kind}:{claim.id}", lost)
     if error.kind == "opted_out":

@@ -65,11 +65,16 @@ def _event_key(clinic: Clinic, record: Record, digits: str) -> Literal["opt_out"
 
 def carrier_answers(clinic: Clinic, given: Input) -> str | None:
     """Which keyword Twilio has already answered by itself (twilio.md section D); None when answering is ours."""
+    return answered_by_carrier(given, clinic.opt_out_mode)
+
+
+def answered_by_carrier(given: Input, mode: str) -> str | None:
+    """The same by the OPT_OUT_MODE alone."""
     if given.door != "sms":
         return None
     if given.opt_out_type:
         return given.opt_out_type.lower()
-    if clinic.opt_out_mode != "twilio":
+    if mode != "twilio":
         return None
     word = given.said.strip().upper()
     for name, words in (("stop", CARRIER_STOP), ("start", CARRIER_START), ("help", CARRIER_HELP)):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from bot.alerts import planned
-from bot.counts import Count, of_turn
+from bot.counts import Count, Prices, of_turn
 from bot.eventlog import line
 from bot.record import Record, to_bytes
 from bot.store import Committed, Effect, LinkToken, Loaded, Task
@@ -45,7 +45,7 @@ class Ledger(Protocol):
 
 def written(patient: str, before: Record, found: Turn, clinic: Clinic, now: float) -> dict[str, Any]:
     """A turn in the store's terms; *before*: the record it was decided on. What tells staff of its tasks is part of it."""
-    event = line(before, found, clinic.mark, now)
+    event, prices = line(before, found, clinic.mark, now), Prices(*clinic.prices, clinic.opt_out_mode)
     session = found.record.session.id if found.record.session else ""
     tasks = [
         Task(
@@ -67,7 +67,7 @@ def written(patient: str, before: Record, found: Turn, clinic: Clinic, now: floa
         "cancels": list(found.dropped),
         "events": [json.dumps(event, ensure_ascii=True).encode()] if event else [],
         "tasks": tasks,
-        "counts": of_turn(before, found, event, clinic.first_flow, clinic.zone, clinic.price),
+        "counts": of_turn(before, found, event, clinic.first_flow, clinic.zone, prices),
         "heard": event["door"] if event.get("in") in ("said", "call") and "door" in event else "",
         "links": [LinkToken(token=token, patient=patient, visit=visit, at=now) for token, visit in found.links],
     }

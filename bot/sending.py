@@ -120,10 +120,11 @@ class Gate:
         self._stop("spending", "today's spending limit is reached", _midnight(now, self.zone))
         return False
 
-    def worked(self, cost: int, what: str = "text") -> None:
-        """The carrier took a ``text``, ``call`` or ``alert`` that costs *cost*."""
-        Counted(self.store).add(money(self.now(), self.zone.key, what, 1, cost))
-        if self.switch.worked(_day(self.now(), self.zone), cost):
+    def worked(self, cost: int, what: str, patient: str, of: str) -> None:
+        """The carrier took a ``text``, ``call`` or ``alert`` that costs *cost*; *of*: its effect, or what names it once."""
+        now = self.now()
+        fresh = Counted(self.store).add(money(now, self.zone.key, what, 1, cost), patient, of, now)
+        if self.switch.worked(_day(now, self.zone), cost if fresh else 0):
             for kept in self.switch.stops():
                 if kept.cause == "carrier":
                     _lift(self.switch, kept, "the carrier works again")

@@ -127,7 +127,9 @@ class Settings(BaseModel):
         ge=0,
     )
     price_per_segment: float = _setting("What one segment of a text costs, carrier fees included", 0.012, ge=0)
-    price_per_call: float = _setting("What one call that we place costs", 0.04, ge=0)
+    price_per_segment_received: float = _setting("What one segment of a patient's text costs", 0.0108, ge=0)
+    price_per_call: float = _setting("What one call that we place costs, its first minute included", 0.04, ge=0)
+    price_per_minute: float = _setting("What each further begun minute costs, and each of a call to us", 0.03, ge=0)
     voice_en: Voice = _setting("Voice that speaks English", "Polly.Joanna-Neural")
     voice_es: Voice = _setting("Voice that speaks Spanish", "Polly.Lupe-Neural")
     speech_en: SpeechLanguage = _setting("English that is spoken and listened for", "en-US")
@@ -266,6 +268,11 @@ class Settings(BaseModel):
                 {"alert_phones", "alert_escalation_phones", "alert_email", "alert_url"},
                 "ALERT_ESCALATION_PHONES: nobody would hear at once; set ALERT_PHONES, ALERT_EMAIL or ALERT_URL too",
             )
+
+    @property
+    def prices(self) -> tuple[int, int]:
+        """Of a segment that is sent and one that is received, in millionths."""
+        return round(self.price_per_segment * 1_000_000), round(self.price_per_segment_received * 1_000_000)
 
     @property
     def alert_channels(self) -> tuple[str, ...]:

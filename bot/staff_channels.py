@@ -62,7 +62,7 @@ class Text:
                 self.gate.refused(error.code)
             why = f"carrier {error.kind}, code {error.code}"
             raise NotToldError(why, lasting=error.kind in ("permanent", "opted_out")) from None
-        self.gate.worked(self.segment * segments(body).count, "alert")
+        self.gate.worked(self.segment * segments(body).count, "alert", notice.patient, notice.id)
 
 
 @dataclass(frozen=True)

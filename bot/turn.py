@@ -89,7 +89,7 @@ class Clinic:
     *hints* are the words a caller may answer with. *may_text*: whether a number's country is texted at all. *link* gives
     (token, address) of a new scheduling link for a patient. *mark* names the edition (flows, words, settings) in the
     patient's log. *version* gives an older version of a flow by its hash, which open sessions may still be on. *alerts*:
-    names of the staff channels that hear of a task. *price*: of a segment, in millionths, for the counts.
+    names of the staff channels that hear of a task. *prices*: of a segment, sent and received, in millionths, for the counts.
     """
 
     flows: Mapping[str, Loaded]
@@ -108,7 +108,7 @@ class Clinic:
     mark: str = ""
     version: Callable[[str], Loaded | None] = lambda content: None
     alerts: tuple[str, ...] = ()
-    price: int = 0
+    prices: tuple[int, int] = (0, 0)
     hints: Callable[[Expects, str], tuple[str, ...]] = lambda expects, language: ()
 
     def of(self, session: Session) -> Loaded | None:

@@ -7,6 +7,7 @@ address (bot/scrub.py). Each patient is looked at once, so a phrase is counted o
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -37,6 +38,16 @@ class Phrase:
     words: str
     patients: int
 
+    @property
+    def key(self) -> tuple[str, str, str, str]:
+        """What makes it one phrase."""
+        return self.flow, self.state, self.language, self.words
+
+    @property
+    def mark(self) -> str:
+        """Stands for it in an address."""
+        return hashlib.sha256("\n".join(self.key).encode()).hexdigest()[:12]
+
 
 class Unread:
     """Of one deployment."""
@@ -56,13 +67,13 @@ class Unread:
         for patient, last in some:
             # Who writes meanwhile moves behind the end, and is not seen twice.
             if last <= place["until"]:
-                for key in {"\n".join(said) for said in unread_in(self._log(patient))}:
+                for key in {"\n".join(said) for _, said in unread_in(self._log(patient))}:
                     found[key] = found.get(key, 0) + 1
         if after is not None and some[-1][1] <= place["until"]:
             self.heard.go_on_from({**place, "after": after})
             return now
         rows = sorted(((many, key) for key, many in found.items() if many >= PATIENTS), reverse=True)[:MOST]
-        self.heard.keep({"at": now, "rows": [[*key.split("\n"), many] for many, key in rows]})
+        self.heard.keep({"at": now, "until": place["until"], "rows": [[*key.split("\n"), many] for many, key in rows]})
         self.heard.go_on_from(None)
         return next_night(now)
 
@@ -77,12 +88,17 @@ class Unread:
         kept = self.heard.kept()
         return (kept["at"], [Phrase(*row) for row in kept["rows"]]) if kept else (None, [])
 
+    def gathered(self) -> tuple[float, list[Phrase]]:
+        """Until when patients' words were looked at, and what was found."""
+        kept = self.heard.kept()
+        return (kept.get("until", kept["at"]) if kept else 0.0), self.known()[1]
+
     def _log(self, patient: str) -> Iterator[dict[str, Any]]:
         return (json.loads(raw) for raw in self.store.events(patient) if raw)
 
 
-def unread_in(events: Iterable[dict[str, Any]]) -> Iterator[tuple[str, str, str, str]]:
-    """(flow, question, language, scrubbed words) of every reply of one log that was not understood."""
+def unread_in(events: Iterable[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], tuple[str, str, str, str]]]:
+    """The line, and (flow, question, language, scrubbed words), of every reply of one log that was not understood."""
     stands = ("", "", "")
     for event in events:
         if "session" not in event:
@@ -90,5 +106,5 @@ def unread_in(events: Iterable[dict[str, Any]]) -> Iterator[tuple[str, str, str,
         session, flow, asked = stands
         heard = event["in"] == "said" and event["reading"][0] == "unclear" and not event.get("keys")
         if heard and asked and session == event["session"] and (words := scrub(str(event["said"]))):
-            yield flow, asked, event["language"], words
+            yield event, (flow, asked, event["language"], words)
         stands = (event["session"], event["flow"][0], event["state"])

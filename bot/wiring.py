@@ -85,6 +85,7 @@ class App:
             gate,
             segment=segment,
             call=_millionths(settings.price_per_call),
+            minute=_millionths(settings.price_per_minute),
             allowed=lambda phone: is_allowed(phone, settings.allowed_regions),
             outreach=CampaignSender(
                 Roster(store),
@@ -184,7 +185,7 @@ def put_together(settings: Settings, state_url: str, store: Store, now: Callable
         new_effect=store.new_effect_id,
         version=Versions(Published(store.client, store.cipher)).flow,
         alerts=settings.alert_channels,
-        price=_millionths(settings.price_per_segment),
+        prices=settings.prices,
     )
     conversation = Conversation(
         clinic,
@@ -328,7 +329,7 @@ def make_console_desk(settings: Settings) -> Any:
 
 def make_shelter(app: App) -> Shelter:
     """What stands between the doors and the conversation; it does not look after the store by itself yet."""
-    reports = Reports(app.store, app.conversation, app.now)
+    reports = Reports(app.store, app.conversation, app.now, _millionths(app.settings.price_per_minute))
     spool = Spool(app.settings.data_dir / "spool", app.store.cipher)
     answers = Answers(app.settings)
 

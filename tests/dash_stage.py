@@ -29,26 +29,30 @@ def seed(
     place: Place, *, weeks: int = 12, walks: int = 160, mixes: tuple[dict[str, float], dict[str, float]] = (MIX, MIX)
 ) -> None:
     """*walks* conversations a week, the first half of the weeks on an older version."""
-    chance, counted = Random(16), Counted(place.desk.store)
+    chance = Random(16)
+
+    def add(one: tuple[str, str, int]) -> None:
+        Counted(place.desk.store).raise_to(0, one[0], [one[1:]])
+
     live = place.conversation.clinic.flows["triage"].hash
     for at, week in enumerate(weeks_until(place.at, ZONE, weeks)):
         old = at < weeks // 2
         version, mix = (OLD, mixes[0]) if old else (live, mixes[1])
         left = walks + chance.randrange(-20, 20)
         for result in chance.choices(list(mix), list(mix.values()), k=left):
-            counted.add((week, f"o|triage|{version}|{result}", 1))
+            add((week, f"o|triage|{version}|{result}", 1))
         for before, after in pairwise(WAY):
             gone = int(left * chance.uniform(0.01, 0.05))
             unread = int(left * chance.uniform(0.01, 0.08))
             if before != "@sms":
-                counted.add((week, f"e|triage|{version}|{before}|silence|expired|sms", gone))
-                counted.add((week, f"e|triage|{version}|{before}|unclear|{before}|sms", unread))
+                add((week, f"e|triage|{version}|{before}|silence|expired|sms", gone))
+                add((week, f"e|triage|{version}|{before}|unclear|{before}|sms", unread))
                 left -= gone
-            counted.add((week, f"e|triage|{version}|{before}|answer|{after}|sms", left))
+            add((week, f"e|triage|{version}|{before}|answer|{after}|sms", left))
         for stage, share in (("linked", 0.7), ("link_opened", 0.52), ("booked", 0.33)):
-            counted.add((week, f"s|{stage}", int(left * share)))
+            add((week, f"s|{stage}", int(left * share)))
         for code, many in ((0, left), (30003, 4), (30006, 2), (30007, 1)):
-            counted.add((week, f"m|{'undelivered' if code else 'delivered'}|{code}", many))
+            add((week, f"m|{'undelivered' if code else 'delivered'}|{code}", many))
     for back in range(weeks * 7):
         at_day = place.at - back * 86_400
         for what, price, units in (
@@ -56,7 +60,7 @@ def seed(
             ("text", 1, 900_000),
             ("call", 1, 240_000),
         ):
-            counted.add((week_of(at_day, ZONE), f"$|{day_of(at_day, ZONE)}|{what}|{price}", units))
+            add((week_of(at_day, ZONE), f"$|{day_of(at_day, ZONE)}|{what}|{price}", units))
 
 
 def crowd(store: Store, many: int, now: float) -> None:

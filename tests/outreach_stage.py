@@ -65,9 +65,9 @@ class Line:
         self.calls[to] += 1
         return "CA" + "1" * 32
 
-    def call_state(self, sid: str) -> tuple[str, str | None]:
+    def call_state(self, sid: str) -> tuple[str, str | None, int | None]:
         """Everybody picks up."""
-        return "completed", "human"
+        return "completed", "human", None
 
 
 class Clinic:

@@ -14,7 +14,7 @@ from bot.proof.command import FLOWS
 from bot.proof.compare import run_diff, run_draw
 from bot.proof.difference import compare, tell
 from bot.proof.graph import edges, mermaid, outline
-from bot.proof.picture import draw
+from bot.proof.picture import Seen, draw
 
 TEXT = (FLOWS / "triage.json").read_text("utf-8")
 TRIAGE = load_flow(TEXT, "triage.json")
@@ -65,7 +65,7 @@ def test_boxes_of_the_picture_never_overlap_and_lie_inside() -> None:
 
 def test_traffic_stands_on_the_arrows() -> None:
     """The console gives numbers for pairs of states; they are printed beside their arrow."""
-    assert ">1,234<" in draw(TRIAGE, {("@sms", "consent"): 1234})
+    assert ">1,234<" in draw(TRIAGE, Seen({("@sms", "consent"): 1234}))
 
 
 def test_mermaid_has_every_arrow() -> None:

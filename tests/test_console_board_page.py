@@ -22,7 +22,7 @@ pytestmark = [
 PAGES = {
     "dashboard": "/dashboard",
     "unread": "/dashboard/unread?flow=triage",
-    "found": "/patients?since=2026-09-01&stage=finished",
+    "found": "/counted?what=ended&flow=triage&since=2026-08-31&weeks=4",
     "flow": "/flows/triage",
     "simulator": "/flows/triage/try?c=sms&l=en&w=yes.no.no.no.7",
     "changes": "/flows/triage/changes",

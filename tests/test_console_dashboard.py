@@ -13,12 +13,8 @@ from flask.testing import FlaskClient
 
 from bot.console.app import CSP
 from bot.console.figures import TABLES
-from bot.counts import week_of
 from bot.doctor import of_the_mix
-from bot.engine import Session
 from bot.forget import erase_patient
-from bot.record import Record, to_bytes
-from bot.store.counted import Counted
 from bot.store.published import Published
 from bot.store.store import Store
 from bot.unread import Unread
@@ -87,89 +83,6 @@ def test_a_viewer_is_told_no_count_under_eleven_on_no_form(place: Place) -> None
     assert not re.search(r"<a [^>]*>&lt;11</a>", page)
     nurse = place.browser(place.person("nurse", "Ana"))
     assert "<11" not in unescape(nurse.get("/dashboard?weeks=4").text)
-
-
-def test_a_figure_leads_to_those_whom_it_counts(place: Place, nurse: FlaskClient) -> None:
-    """Finished, by outcome and week: the list holds them and nobody else."""
-    store = place.desk.store
-    for number in range(30):
-        result = "pmr" if number % 3 else "pt"
-        session = Session(
-            f"s{number}", "triage", dash_stage.OLD, "en", "sms", "followed", 9, outcome=result, ended=True
-        )
-        facts = frozenset({"linked", "link_opened"} if number % 2 else {"linked"})
-        began = place.at - 86_400 * 7 * (number % 2)
-        record = Record(
-            f"+1713555{number:04}", session, started_at=began, last_at=began + 60, facts=facts, result=result
-        )
-        store.commit(f"p{number:02}", "k", "0|", record=to_bytes(record), answer=b"", now=began + 60)
-    week = week_of(place.at, dash_stage.ZONE)
-
-    def listed(query: str) -> set[str]:
-        return {row["id"] for row in nurse.get(f"/patients.json?{query}").get_json()["conversations"]}
-
-    assert listed(f"since={week}&result=pt") == {f"p{number:02}" for number in range(0, 30, 6)}
-    assert listed("stage=opened") == {f"p{number:02}" for number in range(1, 30, 2)}
-    assert listed(f"until={week}&stage=linked") == {f"p{number:02}" for number in range(1, 30, 2)}
-    assert listed("flow=triage&version=other") == set()
-    assert len(listed("stage=finished")) == 30
-    assert len(listed("since=tomorrow&failed=x&stage=nonsense")) == 30  # a wish that cannot be read is none
-    page = nurse.get(f"/patients?since={week}&result=pt").text
-    assert "Only conversations that:" in page
-
-
-def test_figures_of_a_question_lead_to_those_who_were_asked_left_or_were_not_understood(
-    place: Place, nurse: FlaskClient
-) -> None:
-    """Found in the logs; what was counted there is who is listed."""
-    dash_stage.unread(place)
-    for text in ("hi", "yes", "no", "STOP"):
-        place.says(text)
-    asked = {row["state"]: row for row in nurse.get("/dashboard/questions.json?weeks=4").get_json()["questions"]}
-    page = nurse.get("/dashboard/questions?weeks=4").text
-
-    def listed(query: str) -> set[str]:
-        return {row["id"] for row in nurse.get(f"/patients.json?{query}").get_json()["conversations"]}
-
-    assert len(listed("asked=screen_a&flow=triage")) == asked["screen a"]["reached"] == 37
-    assert len(listed("unread=screen_a")) == asked["screen a"]["unclear"] > 20
-    assert listed("left=screen_b&result=opted_out") == {place.patient}
-    assert asked["screen b"]["stopped"] == 1
-    assert listed("left=screen_a&result=opted_out") == set()
-    assert "left=screen_b&amp;result=opted_out" in page or "result=opted_out&amp;left=screen_b" in page
-
-
-def test_a_long_list_of_few_goes_on_page_by_page(
-    place: Place, nurse: FlaskClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A page looks through so many and no more; together the pages hold each once."""
-    monkeypatch.setattr("bot.console.patients.LOOKED_AT", 10)
-    monkeypatch.setattr("bot.console.patients.AT_ONCE", 5)
-    monkeypatch.setattr("bot.console.lists.SHOWN", 5)
-    store = place.desk.store
-    for number in range(60):
-        session = Session("s", "triage", "v", "en", "sms", "goal", outcome="pt" if number % 20 == 0 else "pmr")
-        record = Record("+1", session, started_at=place.at, last_at=place.at, result=session.outcome)
-        store.commit(f"p{number:02}", "k", "0|", record=to_bytes(record), answer=b"", now=place.at + number // 9)
-    found, address = list[str](), "/patients?result=pt"
-    for _ in range(40):
-        page = nurse.get(address).text
-        found += re.findall(r'href="/patients/(p\d\d)"', page)
-        more = re.search(r'href="([^"]+)" rel="next"', page)
-        if not more:
-            break
-        address = unescape(more.group(1))
-    assert sorted(found) == ["p00", "p20", "p40"]
-
-
-def test_a_failed_text_leads_to_its_conversation_until_it_is_erased(place: Place, nurse: FlaskClient) -> None:
-    """By the carrier's code."""
-    place.says("hi")
-    Counted(place.desk.store).failed(place.patient, 30003, place.at)
-    assert f'href="/patients/{place.patient}"' in nurse.get("/patients?failed=30003").text
-    assert place.patient not in nurse.get("/patients?failed=30006").text
-    erase_patient(place.desk.store, place.patient, place.at)
-    assert place.patient not in nurse.get("/patients?failed=30003").text
 
 
 def published(place: Place) -> None:

@@ -15,7 +15,7 @@ from flask.testing import FlaskClient
 from bot import tryout
 from bot.catalog import load_flows
 from bot.chat import Chat
-from bot.counts import of_turn
+from bot.counts import Prices, of_turn
 from bot.edition import kept_text
 from bot.eventlog import line
 from bot.figures import Figures
@@ -108,7 +108,7 @@ def test_every_step_of_a_walk_has_a_way_along_the_arrows() -> None:
     for _, _, codes in TALKS:
         for one in tryout.play(clinic, "triage", "sms", "en", codes.split(), 1_790_000_000.0):
             event = line(one.before, one.turn, "m", 1_790_000_000.0)
-            for _, field, many in of_turn(one.before, one.turn, event, "triage", "UTC", 1):
+            for _, field, many in of_turn(one.before, one.turn, event, "triage", "UTC", Prices(1, 1, "app")):
                 fields[field] = fields.get(field, 0) + many
     from collections import Counter
 
@@ -135,7 +135,7 @@ def test_the_picture_carries_the_traffic_and_hides_small_counts_from_a_viewer(
     assert re.search(r">\d+ % stop here<", svg)
     assert 'fill="#b91c1c"' in svg
     assert len(set(re.findall(r'stroke-width="([\d.]+)"', svg))) > 3
-    Counted(place.desk.store).add(("2026-09-21", "e|triage|x|consent|answer|declined|sms", 3))
+    Counted(place.desk.store).raise_to(0, "2026-09-21", [("e|triage|x|consent|answer|declined|sms", 3)])
     assert re.search(r">3<", nurse.get("/flows/triage/picture.svg").text)
     assert not re.search(r">(?:[a-z ,]*\s)?([1-9]|10)</text>", viewer.get("/flows/triage/picture.svg").text)
     assert "&lt;11" in viewer.get("/flows/triage/picture.svg").text

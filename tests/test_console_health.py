@@ -108,7 +108,7 @@ def test_what_stopped_sending_meanwhile_is_read_before_it_is_lifted(place: Place
 def test_spending_and_failures_of_today_are_told(place: Place) -> None:
     """Against the limit; failures in a row until the carrier rests."""
     gate = Gate(place.desk.store, lambda: place.at, limit=1, zone=place.desk.zone)
-    gate.worked(1_250_000)
+    gate.worked(1_250_000, "text", "", "e0")
     gate.failed()
     assert not gate.affords(1)
     shown = place.browser(place.person("viewer", "Vic")).get("/health").text

@@ -30,8 +30,10 @@ def test_a_hundred_thousand_sessions_do_not_slow_a_page(store: Store, tmp_path: 
     nurse = place.browser(place.person("nurse", "Ana"))
     middle = place.desk.lists.recent("", 50_000)[1]
     since = week_of(place.at - 40 * 7 * 86_400, dash_stage.ZONE)
-    paths = ("/dashboard", "/dashboard?weeks=52", f"/patients?since={since}&result=pt", "/patients?result=pt&stage=booked",
-             "/patients", "/flows/triage", "/health", "/", f"/patients/{place.patient}",
+    ended = "/counted?what=ended&flow=triage&result="
+    paths = ("/dashboard", "/dashboard?weeks=52", f"{ended}pt&since={since}&weeks=1", f"{ended}minor&since={since}&weeks=40",
+             "/counted?what=cost&day=2026-09-20", "/dashboard/traffic?flow=triage", "/patients", "/flows/triage",
+              "/health", "/", f"/patients/{place.patient}",
              "/patients/crowd000007", f"/patients?after={middle}", "/outreach")  # fmt: skip
     for path in paths:
         nurse.get(path)

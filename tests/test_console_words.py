@@ -10,13 +10,16 @@ from pathlib import Path
 
 import pytest
 
+from bot.catalog import load_flows
 from bot.codes import CODES, NO_CODE, OTHER
 from bot.consent import MATTER_CLOSED
 from bot.console.languages import FOLDER, catalogue
+from bot.flow import model
 from bot.outreach.campaigns import BECOMES
 from bot.outreach.judge import SAYS
 from bot.outreach.roster import RANK
 from bot.plan import FACTS
+from bot.proof import graph, picture, words_of_guard
 from bot.record import GONE
 from bot.reports import NOBODY
 from bot.takeover import NOT_YOURS, STOPPED, WROTE_SINCE
@@ -25,7 +28,7 @@ from bot.tasks import TASKS
 ROOM = Path(__file__).parents[1] / "bot"
 IN_TEMPLATE = re.compile(r"""\bt\(\s*(?:"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)')""")
 # What other rooms tell staff: a call of one of these, with a sentence at this place.
-SAID_BY = {"say": 0, "sentence": 0, "PersonError": 0, "Done": 1, "told": 0}
+SAID_BY = {"say": 0, "sentence": 0, "PersonError": 0, "Done": 1, "told": 0, "tell": 0}
 PLACE = re.compile(r"\{\w*\}")
 
 
@@ -42,6 +45,7 @@ def of_code() -> Iterator[tuple[str, str]]:
         ROOM / "takeover.py",
         ROOM / "doctor.py",
         ROOM / "alerts.py",
+        *(ROOM / "proof" / f"{name}.py" for name in ("graph", "picture", "words_of_guard")),
     ]:
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if not isinstance(node, ast.Call):
@@ -82,6 +86,36 @@ RESULTS = (
 )
 
 
+def of_flows() -> Iterator[tuple[str, str]]:
+    """What staff read of the flows themselves: titles, states, answers and what they can be, what counts in every state."""
+    for name, loaded in load_flows().items():
+        flow = loaded.flow
+        yield name, flow.title
+        names = [*flow.states, *flow.context, *flow.on]
+        for state in flow.states.values():
+            if isinstance(state, model.Question):
+                names += [str(option.value) for option in state.takes.options]
+            names += [value for key in ("disposition", "outcome") if (value := getattr(state, key, None))]
+        for answer in flow.context.values():
+            names += [str(value) for value in getattr(answer, "values", ())]
+        yield from ((name, words_of_guard.NAMES.get(one, one.replace("_", " "))) for one in names)
+
+
+def of_pictures() -> Iterator[tuple[str, str]]:
+    """Words of a flow's picture and of its rules that stand in tables."""
+    for words in (
+        graph.KINDS,
+        graph.STARTS,
+        graph.ANYWHERE,
+        words_of_guard.SAYS,
+        words_of_guard.JOINS,
+        words_of_guard.NAMES,
+    ):
+        yield from (("graph.py", one) for one in words.values())
+    constants = (graph.UNCLEAR, graph.SILENT, picture.EVERYWHERE, picture.COLOURS_SAY, picture.NET_SAYS)
+    yield from (("picture.py", one) for one in constants)
+
+
 def said() -> dict[str, str]:
     """Sentence -> where it is said."""
     reasons = {*BECOMES.values(), *FACTS.values(), *RESULTS, NOBODY, GONE, MATTER_CLOSED}
@@ -93,7 +127,7 @@ def _said() -> dict[str, str]:
     found |= {text: "codes.py" for one in (*CODES.values(), NO_CODE, OTHER) for text in (one.says, one.do)}
     found |= dict.fromkeys(SAYS.values(), "judge.py")
     found |= dict.fromkeys((NOT_YOURS, STOPPED, WROTE_SINCE), "takeover.py")
-    found.update({text: where for where, text in (*of_templates(), *of_code())})
+    found.update({text: where for where, text in (*of_templates(), *of_code(), *of_flows(), *of_pictures())})
     return found
 
 
@@ -106,8 +140,9 @@ def test_every_sentence_has_its_spanish() -> None:
 
 def test_no_spanish_is_left_over() -> None:
     """A sentence that nobody says any more goes."""
-    own = json.loads((FOLDER / "es" / "console.json").read_text("utf-8"))
-    assert not sorted(set(own) - set(said()))
+    for name in ("console", "names", "numbers"):
+        own = json.loads((FOLDER / "es" / f"{name}.json").read_text("utf-8"))
+        assert not sorted(set(own) - set(said())), name
 
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*/*.json")), ids=lambda path: path.name)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bot import counts_command
-from bot.counts import day_of, of_log, week_of
+from bot.counts import Prices, day_of, of_log, week_of
 from bot.counts_command import missing
 from bot.forget import erase_patient
 from bot.simulate.command import _move_in
@@ -21,11 +21,17 @@ from tests.test_console import PHONE, Place
 ZONE = "America/Chicago"
 
 
+PRICES = Prices(12_000, 10_800, "twilio")
+
+
 def told_and_counted(town: Town) -> tuple[Counter[str], Counter[str]]:
+    """What the logs and the journal tell, and what was counted."""
     store, told = town.store, Counter[str]()
     for patient in store.patients():
-        for week, field, many in of_log(map(json.loads, store.events(patient)), "triage", ZONE):
+        for _, (week, field, many) in of_log(map(json.loads, store.events(patient)), "triage", ZONE, PRICES):
             told[f"{week} {field}"] += many
+    for bucket, week in Counted(store).journals():
+        told.update({f"{week} {field}": many for field, many in Counted(store).journal(bucket, week).items()})
     weeks = sorted({week.partition(" ")[0] for week in told})
     counted = Counter[str]()
     for week, fields in zip(weeks, Counted(store).weeks(weeks), strict=True):
@@ -40,16 +46,16 @@ def test_what_is_counted_is_what_the_logs_tell(tmp_path: Path, monkeypatch: pyte
         _move_in(town, 14, 7, "both", 3)
         town.live()
         told, counted = told_and_counted(town)
-        walked = {field: many for field, many in counted.items() if field.split(" ")[1][0] in "eos" and many}
-        assert walked == {field: many for field, many in told.items() if field.split(" ")[1][0] in "eos" and many}
+        assert {field: many for field, many in counted.items() if many} == {f: m for f, m in told.items() if m}
         assert sum(many for field, many in counted.items() if " o|triage|" in field) > 3
-        assert any(" $|" in field and "|reply|" in field for field in counted)
+        for what in ("heard", "reply", "text", "minutes"):
+            assert any(" $|" in field and f"|{what}|" in field for field in counted), what
         assert any(" m|delivered|0" in field for field in counted)
         assert {"sms", "voice", "text report"} <= Counted(town.store).heard().keys()
-        assert not missing(town.store, town.clock(), ZONE)
+        assert not missing(town.store, town.clock(), ZONE, PRICES)
         for key in town.store.client.keys("*n:20*"):
             town.store.client.delete(key)
-        for (bucket, week), fields in missing(town.store, town.clock(), ZONE).items():
+        for (bucket, week), fields in missing(town.store, town.clock(), ZONE, PRICES).items():
             Counted(town.store).raise_to(bucket, week, fields.items())
         again = told_and_counted(town)[1]
         assert {field: many for field, many in again.items() if many > 0} == {f: m for f, m in told.items() if m > 0}
@@ -80,16 +86,16 @@ def test_counts_name_no_patient_and_stay_when_one_is_erased(place: Place) -> Non
     assert not [field for field in before if place.patient in field or "zebulon" in field.lower() or PHONE in field]
     erase_patient(store, place.patient, place.at)
     assert Counted(store).weeks([week])[0] == before
-    assert not missing(store, place.at, ZONE)
+    assert not missing(store, place.at, ZONE, PRICES)
 
 
 def test_a_log_that_was_cut_begins_nothing() -> None:
     """The first line of what is left only tells where the walk stood."""
     line = {"at": 1.0, "in": "said", "door": "sms", "session": "s", "flow": ["triage", "h"], "turn": 4, "state": "goal",
-            "reading": ["answer", "yes", ""], "result": [None, None, None, None]}  # fmt: skip
+            "reading": ["answer", "yes", ""], "said": "x", "result": [None, None, None, None]}  # fmt: skip
     after = {**line, "at": 2.0, "state": "pmr", "result": ["pmr", None, None, None]}
-    fields = [field for _, field, _ in of_log([line, after], "triage", ZONE, whole=False)]
-    assert fields == ["e|triage|h|goal|answer|pmr|sms", "o|triage|h|pmr"]
+    fields = [field for _, (_, field, _) in of_log([line, after], "triage", ZONE, PRICES, whole=False)]
+    assert [field for field in fields if field[0] != "$"] == ["e|triage|h|goal|answer|pmr|sms", "o|triage|h|pmr"]
 
 
 def test_days_and_weeks_are_the_clinics() -> None:

@@ -108,9 +108,11 @@ def test_counts_on_a_cluster(many: Fleet) -> None:
         write(store, f"c{number}", "k", counts=[("2026-11-23", "e|t|h|a|answer|b|sms", 1)], heard="sms", now=5.0)
     counted = Counted(store)
     assert counted.weeks(["2026-11-23", "2026-11-16"])[0] == {"e|t|h|a|answer|b|sms": 20}
-    counted.add(("2026-11-23", "m|refused|1", 2))
+    for _ in range(2):  # the same once more changes nothing
+        counted.add(("2026-11-23", "m|refused|1", 2), "c1", "e1", 6.0)
     counted.raise_to(3, "2026-11-23", [("x", 2)])
-    counted.failed("c1", 30003, 9.0)
+    assert counted.weeks(["2026-11-23"])[0]["m|refused|1"] == 2
+    assert {week for _, week in counted.journals()} == {"2026-11-23"}
     store.set_status("0-e", "delivered", 0, 7.0, "SM1")
     assert counted.heard() == {"sms": 5.0}
     Unread(store).all_now(100.0)

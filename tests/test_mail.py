@@ -31,7 +31,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiri
 HERE, NAMED = "127.0.0.2", "127.0.0.1"  # not the address that may go without TLS; the one that is in LOOPBACK
 USER, PASSWORD = "alerts@clinic.example", "s3cret/pass word"
 IN_URL = "alerts%40clinic.example:s3cret%2Fpass%20word@"
-NOTICE = Notice("e1.0", "emergency", 0, "NEW", 0.0, 1.0, "https://console.example/patients/p", "CLS Health")
+NOTICE = Notice("e1.0", "emergency", 0, "NEW", 0.0, 1.0, "https://console.example/patients/p", "CLS Health", "p")
 
 
 def certificate(folder: Path, name: str, *hosts: str, days: float = 1) -> Path:

@@ -79,7 +79,7 @@ def test_a_failing_carrier_gets_longer_and_longer_rests_and_is_one_task(store: S
         assert door.stopped() is None
     assert rests == [30, 60, 120]
     assert kinds(store) == ["carrier_away"]
-    door.worked(1)
+    door.worked(1, "text", "", "e0")
     assert (door.stopped(), kinds(store)) == (None, [])
     door.failed()
     assert door.stopped() is None
@@ -88,7 +88,7 @@ def test_a_failing_carrier_gets_longer_and_longer_rests_and_is_one_task(store: S
 def test_the_daily_limit_stops_sending_until_the_clinics_midnight(store: Store) -> None:
     """What would go over it is not sent; the next day begins at nothing; who resumes allows the amount once more."""
     door, clock = gate(store, limit=100)
-    door.worked(90)
+    door.worked(90, "text", "", "e2")
     assert door.affords(10)
     assert not door.affords(11)
     stop = door.stopped()
@@ -98,7 +98,7 @@ def test_the_daily_limit_stops_sending_until_the_clinics_midnight(store: Store) 
     clock.now = stop.until
     assert door.stopped() is None
     assert door.affords(100)
-    door.worked(100)
+    door.worked(100, "text", "", "e4")
     assert not door.affords(1)
     assert kinds(store) == ["spending"], "yesterday's task is closed, today's is open"
     resume(store, "admin", clock(), ZONE)

@@ -131,9 +131,9 @@ class Post:
         self.die("after carrier")
         return f"XX{effect}"
 
-    def call_state(self, sid: str) -> tuple[str, str | None]:
+    def call_state(self, sid: str) -> tuple[str, str | None, int | None]:
         """When no report of its end came, it is asked for: everybody picks up."""
-        return "completed", "human"
+        return "completed", "human", None
 
     def listed(self, to: str, *, calls: bool, since: float) -> list[Row]:
         """What its own log shows."""

@@ -264,7 +264,11 @@ def test_reports_reach_whoever_keeps_them(client: FlaskClient, conversation: Fak
     assert post(client, "/call-status?m=%3Cx%3E", progress).status_code == 204
     assert conversation.reported == [
         ("SM" + "a" * 32, "failed", 30003, "fx-1", "+17135550142"),
-        ("CA" + "c" * 32, "no-answer", {"sequence": 3, "answered_by": "unknown", "effect_id": None}),
+        (
+            "CA" + "c" * 32,
+            "no-answer",
+            {"person": PHONE, "seconds": None, "sequence": 3, "answered_by": "unknown", "effect_id": None},
+        ),
     ]
 
 

@@ -104,9 +104,9 @@ class FakeConversation:
         self._break()
         self.reported.append(report)
 
-    def call_status(self, sid: str, status: str, **more: Any) -> None:
+    def call_status(self, sid: str, status: str, person: str | None = None, **more: Any) -> None:
         self._break()
-        self.reported.append((sid, status, more))
+        self.reported.append((sid, status, {"person": person, **more}))
 
     def break_like_a_dead_store(self) -> None:
         self.broken = redis.ConnectionError(f"lost while handling {PHONE}: chest pain")

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.request import Request, urlopen
 
 from bot.console.languages import sentence
-from bot.counts import of_log
+from bot.counts import Prices, of_log
 from bot.counts_command import FIRST
 from bot.forget import erase_patient
 from bot.record import from_bytes
@@ -100,22 +100,21 @@ def remove(settings: Settings, store: Store, now: float) -> int:
     here = present(store)
     client: Any = store.client
     for patient in here:
-        _uncount(store, patient, settings.clinic_timezone)
+        _uncount(settings, store, patient)
         erase_patient(store, patient, now)
         tag = store.tag(store.bucket(patient))
         kept = list(client.scan_iter(match=f"{tag}a:{patient}:*", count=1000))
         client.delete(f"{tag}p:{patient}", *kept)
-    if here and settings.sandbox and not Lists(store).recent("", 1)[0]:
-        for key in client.scan_iter(match="{b*}n:*", count=1000):
-            client.delete(key)  # nobody is left, so every count is theirs; also what no log tells, the price of texts
     return len(here)
 
 
-def _uncount(store: Store, patient: str, zone: str) -> None:
-    """What the dashboard counted of their walks is taken back."""
-    events = [json.loads(raw) for raw in store.events(patient) if raw]
-    for week, field, many in of_log(events, FIRST, zone):
-        Counted(store).raise_to(store.bucket(patient), week, [(field, -many)])
+def _uncount(settings: Settings, store: Store, patient: str) -> None:
+    """What the dashboard counted of them is taken back."""
+    events, counted = [json.loads(raw) for raw in store.events(patient) if raw], Counted(store)
+    prices = Prices(*settings.prices, settings.opt_out_mode)
+    for _, (week, field, many) in of_log(events, FIRST, settings.clinic_timezone, prices):
+        counted.raise_to(store.bucket(patient), week, [(counted.as_paid(store.bucket(patient), week, field), -many)])
+    counted.take_back(patient)
 
 
 def _post(settings: Settings, path: str, **body: str) -> Any:

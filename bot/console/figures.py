@@ -21,10 +21,10 @@ from bot.console import terms
 from bot.console.desk import Visit
 from bot.console.languages import sentence
 from bot.console.lists import Column, Listing, Part, Row
-from bot.counts import weeks_until
+from bot.counts import PAID, weeks_until
 from bot.figures import Asked, Figures
 from bot.flow.load import Loaded
-from bot.proof.graph import label_of
+from bot.numbers import FINISHED, Number
 from bot.store.counted import Counted
 from bot.store.published import Published
 from bot.unread import Unread
@@ -32,12 +32,20 @@ from bot.unread import Unread
 SPANS = (4, 12, 26, 52)  # weeks that can be chosen
 FEW = 11
 RESULTS = ("pmr", "both", "pt", "urgent", "emergency", "staff", "minor", "expired", "opted_out")
-STAGES: Mapping[str, tuple[str, str]] = {
-    "started": ("", sentence("Started")),
-    "finished": ("finished", sentence("Came to an end")),
-    "linked": ("linked", sentence("Got the link")),
-    "link_opened": ("opened", sentence("Opened it")),
-    "booked": ("booked", sentence("Booked")),
+STAGES: Mapping[str, tuple[str, str]] = {  # in the funnel, and of one conversation
+    "started": (sentence("Started"), sentence("began")),
+    "finished": (sentence("Came to an end"), sentence("came to an end")),
+    "linked": (sentence("Got the link"), sentence("got the scheduling link")),
+    "link_opened": (sentence("Opened it"), sentence("opened the link")),
+    "booked": (sentence("Booked"), sentence("booked")),
+}
+KINDS = {
+    "heard": sentence("Texts of patients"),
+    "reply": sentence("Answers of the bot"),
+    "text": sentence("Texts of ours"),
+    "call": sentence("Calls"),
+    "minutes": sentence("Minutes of calls"),
+    "alert": sentence("Alerts to staff"),
 }
 STATES = {
     "delivered": sentence("delivered"),
@@ -45,8 +53,7 @@ STATES = {
     "failed": sentence("failed"),
     "refused": sentence("refused by the carrier"),
 }
-ANYWHERE = sentence("any question")
-HANDOVER = sentence("another flow")
+SEE_WORDS = sentence("see them")
 NO_WORDS = sentence(
     "Nothing yet. Every night, words that at least five patients wrote to a question and that the bot did not understand "
     "are gathered here: candidates for flows/words."
@@ -97,22 +104,20 @@ class Board:
             return ""
         return f"{100 * part / whole:.0f} %"
 
-    def conversations(self, week: str = "", **wishes: str) -> str:
-        """The address of those who were counted; a whole span, or one *week*."""
-        since = date.fromisoformat(week or self.figures.weeks[0])
-        given = {"since": since.isoformat(), **wishes}
-        if week:
-            given["until"] = (since + timedelta(weeks=1)).isoformat()
-        return "/patients?" + urlencode({name: value for name, value in given.items() if value})
+    def counted(self, what: str, week: str = "", **wishes: str) -> str:
+        """The address of what is behind a number of these weeks, or of one *week*."""
+        span = {"since": week or self.figures.weeks[0], "weeks": "1" if week else str(self.span)}
+        return "/counted?" + urlencode(span | Number(what, **wishes).query)
 
     # -- the tables --
 
     def funnel(self) -> list[Row]:
         """Started -> finished -> link -> opened -> booked."""
-        found = self.figures.funnel(self.visit.desk.conversation.clinic.first_flow)
+        flow = self.visit.desk.conversation.clinic.first_flow
+        found = self.figures.funnel(flow)
         first, before = found["started"], 0
         rows: list[Row] = []
-        for stage, (wish, says) in STAGES.items():
+        for stage, (says, _) in STAGES.items():
             many = found[stage]
             row: dict[str, Any] = {
                 "stage": self.visit.say(says), "walks": self.shown(many), "of_all": self.share(many, first),
@@ -120,7 +125,9 @@ class Board:
             }  # fmt: skip
             if self.shown(many) != many:
                 row["size"] = 0.0
-            rows.append({**row, "hrefs": {"walks": self.conversations(stage=wish)}})
+            ended = {"result": FINISHED} if stage == FINISHED else {}
+            to = self.counted("ended" if ended else stage, flow=flow, **ended)
+            rows.append({**row, "hrefs": dict.fromkeys(("walks", "of_all", "of_before"), to)})
             before = many
         return rows if first or any(found.values()) else []
 
@@ -132,8 +139,8 @@ class Board:
             row: dict[str, Any] = {"week": week, **{result: self.shown(counts[result]) for result in RESULTS}}
             masked = any(row[result] != counts[result] for result in RESULTS)
             row["total"] = "" if masked else counts.total()
-            hrefs = {result: self.conversations(week, flow=self.flow, result=result) for result in RESULTS}
-            rows.append({**row, "hrefs": {**hrefs, "total": self.conversations(week, flow=self.flow)}})
+            hrefs = {one: self.counted("ended", week, flow=self.flow, result=one) for one in RESULTS}
+            rows.append({**row, "hrefs": {**hrefs, "total": self.counted("ended", week, flow=self.flow)}})
         return rows[::-1] if any(self.figures.results(self.flow).values()) else []
 
     def versions(self) -> list[Row]:
@@ -149,8 +156,9 @@ class Board:
             masked = any(row[result] != counts[result] for result in RESULTS)
             row["total"] = "" if masked else counts.total()
             notes = {result: self.share(counts[result], counts.total()) for result in RESULTS} if not masked else {}
-            hrefs = {one: self.conversations(flow=self.flow, version=version, result=one) for one in RESULTS}
-            rows.append({**row, "notes": notes, "hrefs": hrefs})
+            hrefs = {one: self.counted("ended", flow=self.flow, version=version, result=one) for one in RESULTS}
+            whole = self.counted("ended", flow=self.flow, version=version)
+            rows.append({**row, "notes": notes, "hrefs": {**hrefs, "total": whole}})
         return rows
 
     def questions(self) -> list[Row]:
@@ -159,16 +167,12 @@ class Board:
 
     def _asked(self, one: Asked) -> Row:
         unread = "/dashboard/unread?" + urlencode({"flow": one.flow, "state": one.state})
-        hrefs = {
-            "reached": self.conversations(flow=one.flow, asked=one.state),
-            "silent": self.conversations(flow=one.flow, left=one.state, result="expired"),
-            "stopped": self.conversations(flow=one.flow, left=one.state, result="opted_out"),
-            "replies": self.conversations(flow=one.flow, asked=one.state),
-            "unclear": self.conversations(flow=one.flow, unread=one.state),
-            "unread": unread,
-        }
+        named = ("reached", "silent", "stopped", "lost", "replies", "unclear")
+        hrefs = {what: self.counted(what, flow=one.flow, state=one.state) for what in named}
+        hrefs |= {"unread": hrefs["unclear"], "words": unread}
         return {
-            "state": terms.plain(one.state), "reached": self.shown(one.reached), "silent": self.shown(one.silent),
+            "words": self.visit.say(SEE_WORDS) if one.unclear else "",
+            "state": terms.state(self.visit.say, one.state), "reached": self.shown(one.reached), "silent": self.shown(one.silent),
             "stopped": self.shown(one.stopped), "lost": self.share(one.lost, one.reached),
             "replies": self.shown(one.replies), "unclear": self.shown(one.unclear),
             "unread": self.share(one.unclear, one.replies), "hrefs": hrefs,
@@ -180,27 +184,35 @@ class Board:
         out: Counter[str] = Counter()
         for (source, _), many in found.items():
             out[source] += many
-        names = {"*": self.visit.say(ANYWHERE), "@handover": self.visit.say(HANDOVER)}
+        say = self.visit.say
         return [
-            {"source": names.get(source, label_of(source)), "target": label_of(target), "walks": self.shown(many),
-             "share": self.share(many, out[source])}
+            {"source": terms.state(say, source), "target": terms.state(say, target), "walks": self.shown(many),
+             "share": self.share(many, out[source]), "hrefs": dict.fromkeys(("walks", "share"), self.along(source, target))}
             for (source, target), many in found.most_common()
         ]  # fmt: skip
+
+    def along(self, source: str, target: str) -> str:
+        """The address of the walks that went along an arrow of the picture."""
+        return self.counted("way", flow=self.flow, source=source, target=target)
 
     def cost(self) -> list[Row]:
         """A row a day, the newest first."""
         rows: list[Row] = []
         for day, spent in self.figures.cost().items():
-            row = {what: f"{spent[what] / 1e6:.2f}" for what in ("reply", "text", "call", "alert")}
-            rows.append({"day": day, **row, "total": f"{spent.total() / 1e6:.2f}"})
+            row = {what: money(spent[what]) for what in PAID}
+            week = (date.fromisoformat(day) - timedelta(date.fromisoformat(day).weekday())).isoformat()
+            hrefs = {what: self.counted("cost", week, day=day, kind=what) for what in PAID}
+            hrefs["total"] = self.counted("cost", week, day=day)
+            rows.append({"day": day, **row, "total": money(spent.total()), "hrefs": hrefs})
         return rows[::-1]
 
     def unread(self) -> list[Row]:
         """A row a phrase; of one question when the address names it."""
         state = self.visit.request.args.get("state", "")
         return [
-            {"words": one.words, "patients": self.shown(one.patients), "state": terms.plain(one.state),
-             "language": self.visit.say(terms.LANGUAGES.get(one.language, one.language))}
+            {"words": one.words, "patients": self.shown(one.patients), "state": terms.state(self.visit.say, one.state),
+             "language": self.visit.say(terms.LANGUAGES.get(one.language, one.language)),
+             "hrefs": {"patients": self.counted("words", flow=one.flow, state=one.state, phrase=one.mark)}}
             for one in Unread(self.visit.desk.store).known()[1]
             if one.flow == self.flow and state in ("", one.state)
         ]  # fmt: skip
@@ -217,7 +229,7 @@ class Board:
             rows.append(
                 {"state": say(STATES.get(state, state)), "code": code or "", "texts": self.shown(many),
                  "says": "" if fine else say(told.says), "do": "" if fine else say(told.do),
-                 "hrefs": {} if fine else {"texts": f"/patients?failed={code}"}}
+                 "hrefs": {"texts": self.counted("texts", state=state, code=str(code))}}
             )  # fmt: skip
         return rows
 
@@ -258,6 +270,7 @@ TABLES: Mapping[str, tuple[str, Rows, tuple[Column, ...]]] = {
             Column("replies", sentence("Replies"), "number"),
             Column("unclear", sentence("Not understood"), "number"),
             Column("unread", sentence("Share"), "number"),
+            Column("words", sentence("Words")),
         ),
     ),
     "traffic": (
@@ -285,10 +298,7 @@ TABLES: Mapping[str, tuple[str, Rows, tuple[Column, ...]]] = {
         Board.cost,
         (
             Column("day", sentence("Day")),
-            Column("reply", sentence("Answers of the bot"), "number"),
-            Column("text", sentence("Texts of ours"), "number"),
-            Column("call", sentence("Calls"), "number"),
-            Column("alert", sentence("Alerts to staff"), "number"),
+            *(Column(what, KINDS[what], "number") for what in PAID),
             _TOTAL,
         ),
     ),
@@ -313,11 +323,17 @@ def listing_of(board: Board, name: str) -> Listing:
     title, rows, columns = TABLES[name]
     empty = NO_WORDS if name == "unread" else NOTHING
     listing = Listing(name, title, empty, columns, lambda after, limit: Part(_known(board, rows(board)), None))
-    if name in ("outcomes", "versions"):
-        used = {key for row in rows(board) for key in RESULTS if row.get(key)}
-        kept = tuple(one for one in columns if one.key not in RESULTS or one.key in used)
+    if name in ("outcomes", "versions", "cost"):
+        left_out, nothing = (PAID, money(0)) if name == "cost" else (RESULTS, 0)
+        used = {key for row in rows(board) for key in left_out if row.get(key, nothing) != nothing}
+        kept = tuple(one for one in columns if one.key not in left_out or one.key in used)
         listing = replace(listing, columns=kept)
     return listing
+
+
+def money(millionths: int) -> str:
+    """As it is written in a table."""
+    return f"{millionths / 1e6:.2f}"
 
 
 def _known(board: Board, rows: list[Row]) -> list[Row]:

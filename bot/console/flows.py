@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 
 from flask import Response, abort
+from markupsafe import Markup
 
 from bot.booklet_command import SIGNED, TEMPLATE, RecordError, make_booklet
 from bot.catalog import FLOWS
@@ -22,7 +23,7 @@ from bot.flow.load import FlowError, Loaded
 from bot.proof.difference import compare, tell
 from bot.proof.explore import TooManyError
 from bot.proof.graph import outline
-from bot.proof.picture import draw
+from bot.proof.picture import Seen, draw
 from bot.proof.tree import TooManyAnswersError
 from bot.proved import what_was_proved
 from bot.shift import pairs_of
@@ -47,22 +48,33 @@ def one(visit: Visit, name: str) -> Response:
     loaded = _flows(visit).get(name) or abort(404)
     board = Board(visit, Board.of(visit).span, name)
     return visit.page(
-        "flow.html", name=name, loaded=loaded, told=_told(visit, _proved(visit), name), outline=outline(loaded),
-        board=board,
+        "flow.html", name=name, loaded=loaded, told=_told(visit, _proved(visit), name), board=board,
+        outline=outline(loaded, visit.say), picture=Markup(_drawn(visit, loaded, board)),  # noqa: S704  # ours, escaped
     )  # fmt: skip
 
 
 def picture(visit: Visit, name: str) -> Response:
     """The picture alone, as large as it is, with its traffic."""
     loaded = _flows(visit).get(name) or abort(404)
-    board = Board(visit, Board.of(visit).span, name)
+    svg = _drawn(visit, loaded, Board(visit, Board.of(visit).span, name))
+    return Response(svg, content_type="image/svg+xml; charset=utf-8")
+
+
+def _drawn(visit: Visit, loaded: Loaded, board: Board) -> str:
     lost = {
-        asked.state: (asked.lost / asked.reached, visit.say("{share} stop here", share=share))
+        asked.state: (
+            asked.lost / asked.reached, visit.say("{share} stop here", share=share),
+            board.counted("lost", flow=board.flow, state=asked.state),
+        )
         for asked in board.figures.questions(loaded)
         if asked.lost and (share := board.share(asked.lost, asked.reached))
-    }
-    svg = draw(loaded, board.figures.traffic(loaded), lost, lambda many: _shown(board, many))
-    return Response(svg, content_type="image/svg+xml; charset=utf-8")
+    }  # fmt: skip
+    traffic = board.figures.traffic(loaded)
+
+    def to(source: str, target: str) -> str:
+        return board.along(source, target) if board.shown(traffic[source, target]) == traffic[source, target] else ""
+
+    return draw(loaded, Seen(traffic, lost, lambda many: _shown(board, many), to), visit.say)
 
 
 def changes(visit: Visit, name: str) -> Response:

@@ -37,10 +37,12 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Some rows, and the cursor of what comes after them (None: that was all)."""
+    """Some rows, and the cursor of what comes after them (None: that was all). *seen*: of a number's list, how much of the
+    number was found until here."""
 
     rows: list[Row]
     after: str | None
+    seen: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,14 @@ def show(visit: Visit, listing: Listing, template: str = "list.html", **values: 
     following = _address(visit, after=part.after) if part.after else ""
     files = [(form, _address(visit, form=form)) for form in ("csv", "json")]
     return visit.page(
-        template, listing=listing, rows=part.rows, following=following, first=not after, files=files, **values
+        template,
+        listing=listing,
+        part=part,
+        rows=part.rows,
+        following=following,
+        first=not after,
+        files=files,
+        **values,
     )
 
 
@@ -82,7 +91,7 @@ def _marked(visit: Visit, listing: Listing) -> Listing:
     def part(after: str, limit: int) -> Part:
         given = listing.part(after, limit)
         says = visit.say("made up")
-        return Part([{**row, "demo": says if row.get("id") in made_up else ""} for row in given.rows], given.after)
+        return replace(given, rows=[{**row, "demo": says if row.get("id") in made_up else ""} for row in given.rows])
 
     return replace(listing, columns=(*listing.columns, Column("demo", sentence("Demo data"))), part=part)
 

@@ -13,6 +13,7 @@ from flask import Response
 
 from bot.console import (
     assets,
+    counted,
     dashboard,
     first,
     flows,
@@ -107,6 +108,7 @@ ROUTES = (
     Route("/outreach/<campaign>/result.csv", "GET", "manager", outreach.result, "campaign result downloaded"),
     # -- how it runs --
     Route("/dashboard", "GET", "viewer", dashboard.page, nav=sentence("Dashboard")),
+    *listed(Route("/counted", "GET", "viewer", counted.page), "figures exported"),
     *listed(Route("/dashboard/<table>", "GET", "viewer", dashboard.table), "figures exported"),
     Route("/health", "GET", "viewer", health.page, nav=sentence("Health")),
     Route("/health/pause", "POST", "manager", health.pause_sending, "pause sending"),

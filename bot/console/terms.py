@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from bot.console.languages import sentence
+from bot.proof.graph import label_of
 
 OUTCOMES = {
     "pmr": sentence("doctor (PM&R)"),
@@ -51,6 +54,17 @@ ROLES = {
     "manager": sentence("manager"),
     "administrator": sentence("administrator"),
 }
+
+
+PLACES = {
+    "*": sentence("any question"),
+    "@handover": sentence("another flow"),
+}
+
+
+def state(say: Callable[[str], str], code: str) -> str:
+    """A state of a flow as *say* calls it, or what stands for one in a step."""
+    return say(PLACES[code]) if code in PLACES else label_of(code.removeprefix(">"), say)
 
 
 def plain(code: object) -> str:

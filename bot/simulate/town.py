@@ -146,7 +146,8 @@ def opened(folder: Path, seed: int, mode: Mode, change: Change) -> Iterator[Town
 
         def begin() -> tuple[App, Any]:
             app = put_together(settings, server.url, store, clock)
-            web = create_app(settings, app.conversation, Reports(app.store, app.conversation, app.now))
+            reports = Reports(app.store, app.conversation, app.now, round(settings.price_per_minute * 1e6))
+            web = create_app(settings, app.conversation, reports)
             serving[:] = [change(web.wsgi_app)]
             office = app.office()
             office.carrier.client.api.base_url = f"http://127.0.0.1:{port}"

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from math import isfinite
 from typing import Any
 
+from bot.store import chain
+from bot.store.cipher import UnreadableError
 from bot.store.lanes import time_of
 from bot.store.model import Delivery, Task, task_from
 from bot.store.store import Store, head_of
@@ -26,12 +28,33 @@ class Lists:
         """(patient, last turn), newest first, and the cursor of the rest. With *since*: from that moment on, oldest
         first."""
         if since is not None:
-            return self._page("recent", after or _cursor((since, "")), limit, newest=False)
+            return self._page("recent", after or cursor_of((since, "")), limit, newest=False)
         return self._page("recent", after, limit, newest=True)
 
-    def failed(self, code: int, after: str, limit: int) -> tuple[list[tuple[str, float]], str | None]:
-        """(patient, when) whose texts last failed with the carrier's *code*, newest first."""
-        return self._page(f"failed:{code}", after, limit, newest=True)
+    def journal(self, week: str, field: str, after: str, limit: int) -> tuple[list[tuple[str, float]], str | None]:
+        """(``patient|what it was|how many``, when) of one count that belongs to no turn, oldest first."""
+        return self._page(f"j:{week}:{field}", after, limit, newest=False)
+
+    def logs(self, patients: Sequence[str]) -> list[tuple[list[dict[str, Any]], bool]]:
+        """The logs of *patients*, oldest line first, each with whether its beginning is still there."""
+        keys = [f"{self._store.tag(self._store.bucket(patient))}v:{patient}" for patient in patients]
+        pipe = self._client.pipeline(transaction=False)
+        for key in keys:
+            pipe.lrange(key, 0, -1)
+        return [self._log(key, raw) for key, raw in zip(keys, pipe.execute() if keys else (), strict=True)]
+
+    def _log(self, key: str, raw: list[bytes]) -> tuple[list[dict[str, Any]], bool]:
+        lines, whole = [], True
+        for at, entry in enumerate(raw):
+            try:
+                line = self._store.cipher.open(key, entry[chain.LINK :])
+            except UnreadableError:
+                continue  # python -m bot audit verify names it
+            if at == 0 and chain.cut_of(self._store.cipher, entry, line):
+                whole = False
+            else:
+                lines.append(json.loads(line))
+        return lines, whole
 
     def open_tasks(self, after: str, limit: int) -> tuple[list[Task], str | None]:
         """Open tasks, most urgent first, then longest waiting."""
@@ -114,7 +137,7 @@ class Lists:
         found.sort(reverse=newest)
         if at is not None:
             found = [pair for pair in found if (pair < (at, last) if newest else pair > (at, last))]
-        return [(name, score) for score, name in found[:limit]], _cursor(found[limit - 1]) if len(
+        return [(name, score) for score, name in found[:limit]], cursor_of(found[limit - 1]) if len(
             found
         ) > limit else None
 
@@ -126,7 +149,8 @@ class Lists:
         return max(pipe.execute(), default=0)
 
 
-def _cursor(pair: tuple[float, str]) -> str:
+def cursor_of(pair: tuple[float, str]) -> str:
+    """What goes on behind (score, name)."""
     return urlsafe_b64encode(json.dumps(pair).encode()).decode().rstrip("=")
 
 

@@ -93,12 +93,15 @@ class Delivery:
 
 
 class Report(NamedTuple):
-    """What a carrier's report leaves beside the state: which kind came, and one count (week, field, how many)."""
+    """What a carrier's report leaves beside the state: which kind came, and one count (week, field, how many) with its
+    *entry* in the journal (counted.py)."""
 
     heard: str = ""
     week: str = ""
     field: str = ""
     many: int = 0
+    entry: str = ""
+    life: int = 0
 
 
 def task_bytes(task: Task) -> bytes:

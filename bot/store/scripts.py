@@ -176,6 +176,11 @@ if tonumber(ARGV[2]) <= have then return 0 end
 redis.call('HSET', KEYS[1], 'st', ARGV[1], 'r', ARGV[2], 'c', ARGV[3], 'at', ARGV[4])
 if ARGV[5] ~= '' then redis.call('HSET', KEYS[1], 'e', ARGV[5]) end
 redis.call('EXPIRE', KEYS[1], ARGV[6])
-if ARGV[9] ~= '' then redis.call('HINCRBY', KEYS[3] .. ARGV[9], ARGV[10], ARGV[11]) end
+if ARGV[9] == '' then return 1 end
+local journal = KEYS[5] .. ARGV[9] .. ':' .. ARGV[10]
+if redis.call('ZADD', journal, 'NX', ARGV[4], ARGV[12]) == 1 then
+  redis.call('EXPIRE', journal, ARGV[13])
+  redis.call('HINCRBY', KEYS[3] .. ARGV[9], ARGV[10], ARGV[11])
+end
 return 1
 """

@@ -9,7 +9,8 @@ Keys (``{bN}`` = bucket of the patient; every value with words or numbers in it 
   {bN}o:<effect>         whose text it is, sealed         {bN}s:<sid>  which effect a text or call of the carrier is
   {bN}l:<hashed token>   scheduling link, 90 days          {bN}m:<effect or sid>  delivery state, 30 days
   {bN}recent             patients by last turn              {bN}k:<patient>     ids of the patient's tasks
-  {bN}n:<week>           counts of the dashboard, in clear (bot/counts.py)    {bN}heard    when something last came
+  {bN}n:<week>           counts of the dashboard, in clear (bot/counts.py), {bN}j:... their journal (counted.py)
+  {bN}heard              when something last came
   {bN}anchored           until when the logs' heads are in the audit trail
   {bN}swept to           how far tonight's sweep has come (retain.py)
   {bN}rung:<task kind>   staff were told of such a task of the clinic's own
@@ -156,7 +157,8 @@ class Store(Due):
         return self._told(tag, sid, sid, [status, sequence, 0, now, sid, STATUS_SECONDS, "", *Report("call report")])
 
     def _told(self, tag: str, name: str, sid: str, args: list[Any]) -> bool:
-        return bool(self._status(keys=[f"{tag}m:{name}", f"{tag}s:{sid}", f"{tag}n:", f"{tag}heard"], args=args))
+        names = (f"m:{name}", f"s:{sid}", "n:", "heard", "j:")
+        return bool(self._status(keys=[tag + one for one in names], args=args))
 
     def delivery(self, effect_id: str) -> Delivery | None:
         """The delivery state of an effect's text, or None when no SID and no callback is known."""

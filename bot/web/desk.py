@@ -78,9 +78,17 @@ class Reports(Protocol):
         """What became of a text; *to*: whose, which tells it of a reply, that has no *effect_id*."""
 
     def call_status(
-        self, sid: str, status: str, *, sequence: int | None, answered_by: str | None, effect_id: str | None
+        self,
+        sid: str,
+        status: str,
+        person: str | None = None,
+        *,
+        seconds: int | None = None,
+        sequence: int | None,
+        answered_by: str | None,
+        effect_id: str | None,
     ) -> None:
-        """What became of a call; *sequence* orders the reports of one call."""
+        """What became of a call with *person*; *sequence* orders the reports of one call, *seconds* is how long it was."""
 
 
 class Refused(Exception):  # noqa: N818 - it is an answer, not an error of ours

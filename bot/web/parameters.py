@@ -78,13 +78,16 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class CallProgress:
-    """What became of a call. *sequence* orders the callbacks of one call (from 0); they arrive in any order."""
+    """What became of a call with *person*. *sequence* orders the callbacks of one call (from 0); they arrive in any order.
+    *seconds*: how long it was, at its end."""
 
     sid: str
     account: str
     status: str
     sequence: int | None
     answered_by: str | None
+    person: str | None = None
+    seconds: int | None = None
 
 
 def parse(body: bytes) -> dict[str, list[str]]:
@@ -156,13 +159,16 @@ def delivery(form: Form) -> Delivery:
 
 def call_progress(form: Form) -> CallProgress:
     """Raises `ParameterError`."""
-    sequence = _optional(form, "SequenceNumber", _NUMBER)
+    sequence, seconds = _optional(form, "SequenceNumber", _NUMBER), _optional(form, "CallDuration", _NUMBER)
+    outbound = _one(form, "Direction").startswith("outbound")
     return CallProgress(
         sid=_shaped(form, "CallSid", _CALL),
         account=_shaped(form, "AccountSid", _ACCOUNT),
         status=_shaped(form, "CallStatus", _WORD),
         sequence=int(sequence) if sequence else None,
         answered_by=_optional(form, "AnsweredBy", _WORD),
+        person=_phone_of(_one(form, "To" if outbound else "From")),
+        seconds=int(seconds) if seconds else None,
     )
 
 

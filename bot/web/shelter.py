@@ -125,18 +125,9 @@ class Shelter:
         again = {"do": "delivered", "args": [sid, status, error_code, effect_id, to], "more": {}}
         self._kept(lambda: self._reports.delivered(sid, status, error_code, effect_id, to), again, None)
 
-    def call_status(
-        self, sid: str, status: str, *, sequence: int | None, answered_by: str | None, effect_id: str | None
-    ) -> None:
-        more = {"sequence": sequence, "answered_by": answered_by, "effect_id": effect_id}
-        again = {"do": "call_status", "args": [sid, status], "more": more}
-        self._kept(
-            lambda: self._reports.call_status(
-                sid, status, sequence=sequence, answered_by=answered_by, effect_id=effect_id
-            ),
-            again,
-            None,
-        )
+    def call_status(self, sid: str, status: str, person: str | None = None, **more: Any) -> None:
+        again = {"do": "call_status", "args": [sid, status, person], "more": more}
+        self._kept(lambda: self._reports.call_status(sid, status, person, **more), again, None)
 
     # -- in an outage --
 

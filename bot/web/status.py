@@ -27,6 +27,8 @@ def call(desk: Desk, request: Request) -> Response:
     desk.reports.call_status(
         report.sid,
         report.status,
+        report.person,
+        seconds=report.seconds,
         sequence=report.sequence,
         answered_by=report.answered_by,
         effect_id=_effect(request),
