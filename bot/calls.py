@@ -6,6 +6,7 @@ to a machine, or to whoever picks up before saying that it is a good time, may t
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -64,8 +65,19 @@ class Placing:
     later: float | None = None
 
 
-def place(clinic: Clinic, record: Record, effect: str, flow: str, purpose: str, hours: Hours, now: float) -> Placing:
-    """A planned call is due. Its conditions are those of a text (SPEC D): consent, caps, hours, nothing urgent since."""
+def place(
+    clinic: Clinic,
+    record: Record,
+    effect: str,
+    flow: str,
+    purpose: str,
+    hours: Hours,
+    now: float,
+    *,
+    known: Mapping[str, Any] | None = None,
+) -> Placing:
+    """A planned call is due. Its conditions are those of a text (SPEC D): consent, caps, hours, nothing urgent since.
+    *known*: answers that its walk will be told."""
     verdict = Verdict(False, "no number")
     if record.phone.startswith("+"):
         verdict = may_follow_up(record, purpose, hours, now, channel="call", salt=effect)
@@ -74,7 +86,9 @@ def place(clinic: Clinic, record: Record, effect: str, flow: str, purpose: str, 
     kept = record
     if verdict.go:
         sent = (*(at for at in record.sent if at > now - 7 * 86_400), now)
-        kept = record.but(calling=(effect, flow), sent=sent, unanswered=record.unanswered + 1)
+        kept = record.but(
+            calling=(effect, flow, known) if known else (effect, flow), sent=sent, unanswered=record.unanswered + 1
+        )
     event = {"at": now, "in": "call" if verdict.go else "not_called", "flow": flow, "why": verdict.why}
     turn = _spoken(clinic, kept, (), "hangup", "", event)
     return Placing(turn, record.phone if verdict.go else None, verdict.why, verdict.later)
@@ -87,7 +101,8 @@ def answered(clinic: Clinic, patient: str, record: Record, effect: str, by: str 
     if by in MACHINE or record.calling is None or record.calling[0] != effect or record.opted_out:
         record = record.but(facts=record.facts | {"machine"}) if by in MACHINE else record
         return _spoken(clinic, record, ("call_machine",), "hangup", "", event)
-    return open_walk(clinic, patient, record.but(unanswered=0), record.calling[1], "voice", now)
+    flow, *known = record.calling[1:]
+    return open_walk(clinic, patient, record.but(unanswered=0), flow, "voice", now, known=known[0] if known else None)
 
 
 def over(clinic: Clinic, patient: str, record: Record, effect: str, status: str, by: str | None, now: float) -> Turn:

@@ -22,6 +22,7 @@ from bot.record import CLOSED, WAITS, Record
 from bot.turn import Clinic, Door, End, Heard, Input, Turn
 from bot.work import Work
 
+KNOWN = ("language_choice", "textable")  # what a walk is told by the program itself
 REST_SECONDS = 24 * 3600  # a walk that rested longer is history: the next word starts a new one (SPEC I29)
 
 

@@ -52,10 +52,10 @@ class Record(Frozen):
     """One patient. *planned*: name -> id of the effect that is due. *sent*: when automatic texts went out (7 days).
 
     *facts*: what became known outside a conversation (``link_opened``, ``booked``, ``landline``). *owner*: the member
-    of staff who took over; the bot is silent while it is set. *calling*: (effect, flow) of the call that we placed last.
-    *result*: the newest outcome of any walk. *scores*: (first, last) sum of each score. *visit_at*: the next or last
-    visit, 0 when none is known; *visit_mark*: what its booking page calls it, and how new that word is. *zip_code*: what the
-    patient stated. Times are epoch seconds.
+    of staff who took over; the bot is silent while it is set. *calling*: (effect, flow, what its walk is told) of the
+    call that we placed last. *result*: the newest outcome of any walk. *scores*: (first, last) sum of each score.
+    *visit_at*: the next or last visit, 0 when none is known; *visit_mark*: what its booking page calls it, and how new
+    that word is. *zip_code*: what the patient stated. Times are epoch seconds.
     """
 
     phone: str
@@ -70,7 +70,7 @@ class Record(Frozen):
     facts: frozenset[str] = frozenset()
     owner: str | None = None
     echoes: tuple[tuple[str, float], ...] = ()
-    calling: tuple[str, str] | None = None
+    calling: tuple[Any, ...] | None = None
     result: str | None = None
     scores: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     visit_at: float = 0.0

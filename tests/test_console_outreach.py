@@ -396,6 +396,18 @@ def test_the_files_to_take_away_are_in_the_readers_language(place: Place, ana: P
     ]
 
 
+def test_after_an_injury_is_chosen_beside_the_flow(place: Place, ana: Person) -> None:
+    client = place.browser(ana)
+    here = prepared(client, rows(1), flow="outreach", told_cause="injury")
+    assert "after your care" in client.get(f"{here}/check").text
+    assert 'value="injury" selected' in client.get(here).text
+    post(client, f"{here}/send", count="1")
+    assert (
+        "after your procedure"
+        in client.get(f"{prepared(client, rows(1), flow='outreach', told_cause='surgery')}/check").text
+    )
+
+
 def test_an_expired_session_loses_neither_the_file_nor_the_number(place: Place, ana: Person) -> None:
     """Signed out in the middle: the draft is still there, and the number comes back ready to be sent."""
     client = place.browser(ana)

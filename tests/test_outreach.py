@@ -12,16 +12,19 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from bot.calls import answered
+from bot.decide import take
 from bot.followups import carry_out
 from bot.forget import erase_patient
 from bot.outreach.campaigns import CampaignError
 from bot.outreach.opening import opening
 from bot.outreach.pacing import Pace, times
 from bot.outreach.roster import parts_of
-from bot.record import Consent, Record
+from bot.record import Consent, Record, from_bytes, to_bytes
 from bot.sending import pause as stop_all
 from bot.sending import resume as go_on
 from bot.store.store import Store
+from bot.turn import Input
 from bot.undelivered import Lost
 from tests.outreach_stage import HEAD, NOON, OURS, ZONE, Clinic, phone, rows
 
@@ -259,6 +262,52 @@ def test_who_does_not_answer_the_text_is_called_and_who_does_is_not(clinic: Clin
     clinic.at = NOON + 26 * 3600
     clinic.until(NOON + 26 * 3600 + 100, 20)
     assert dict(clinic.line.calls) == {phone(1): 1}
+
+
+def test_after_an_injury_the_words_are_those_of_an_injury(clinic: Clinic) -> None:
+    """Staff say it of everybody; example, text and call have it, and it is another campaign than that after an operation."""
+    told = {"flow": "outreach", "told": {"cause": "injury"}}
+    text = rows(1) + f"{phone(5)},es,yes,form,yes\n"
+    plan = clinic.plan(text, **told)
+    bodies: list[str] = []
+    clinic.line.text = lambda to, body, effect: bodies.append(body) or "SM1"  # type: ignore[method-assign,func-returns-value]
+    clinic.campaigns.send(plan, "ana")
+    clinic.until(NOON + 10, 1.0)
+    assert sorted(bodies) == sorted(one.body for one in plan.examples)
+    assert ["after your care" in body or "despues de su atencion" in body for body in bodies] == [True, True]
+    effect = "0-x.1"
+    body = {"c": "x", "f": "outreach", "v": "call", "cf": "outreach", "k": {"cause": "injury"}}
+    consents = (Consent("outreach", True, 1.0, "t", "", "call"),)
+    made = opening(
+        clinic.conversation.clinic,
+        "p",
+        Record(phone(9), consents=consents),
+        effect,
+        body,
+        clinic.conversation.hours(""),
+        NOON,
+    )
+    record = from_bytes(to_bytes(made.turn.record))
+    said = answered(clinic.conversation.clinic, "p", record, effect, "human", NOON + 9)
+    yes = take(clinic.conversation.clinic, "p", said.record, Input("voice", "yes", step=said.heard.step), NOON + 20)
+    assert "after your care" in " ".join(yes.heard.says)
+    other = clinic.plan(text, flow="outreach")
+    assert other.mark != plan.mark
+    assert "after your procedure" in other.examples[0].body
+    for bad in ({"cause": "flu"}, {"textable": "no"}, {"agreed": "yes"}):
+        assert "cannot be told" in str(clinic.plan(text, flow="outreach", told=bad).blockers[0])
+
+
+def test_a_patient_who_chose_a_language_is_planned_and_written_to_in_it(clinic: Clinic) -> None:
+    """Whatever the file says; the plan's price is that of the text that goes out."""
+    clinic.conversation.hear(phone(0), "sms", "hola, me duele la espalda", "h1")
+    clinic.conversation.hear(phone(0), "sms", "REINICIAR", "h2")
+    clinic.until(NOON + 2 * 86_400, 3_600)
+    plan = clinic.plan(HEAD + f"{phone(0)},en,yes,form,\n")
+    assert [one.language for one in plan.examples] == ["es"]
+    clinic.campaigns.send(plan, "ana")
+    clinic.until(clinic.at + 10, 1.0)
+    assert [body for *_, body in clinic.line.log] == [plan.examples[0].body]
 
 
 def test_two_campaigns_share_one_pace(store: Store) -> None:

@@ -18,7 +18,7 @@ from bot.console.drafts import Draft, with_options
 from bot.console.languages import sentence
 from bot.outreach.campaigns import CampaignError, SentError
 from bot.outreach.judge import SAYS
-from bot.outreach.plan import Options, Plan, Row
+from bot.outreach.plan import Options, Plan, Row, to_tell
 from bot.outreach.sheet import FIELDS, SheetError, glance
 
 LABELS = {
@@ -28,6 +28,12 @@ LABELS = {
     "consent_source": sentence("Where consent was given"),
     "consent_date": sentence("Date of the consent"),
     "consent_calls": sentence("Consent to calls (yes, no)"),
+}
+# What staff say of everybody, by its name in the flow and by value.
+TOLD = {
+    "cause": sentence("What the recipients had"),
+    "surgery": sentence("an operation"),
+    "injury": sentence("an injury"),
 }
 SHOWN, LONGEST_CELL, MOST_HOURS = 50, 60, 168
 GONE = sentence(
@@ -106,9 +112,16 @@ def _chosen(visit: Visit, before: Options) -> Options:
         call_landlines=typed("call_landlines") == "yes",
         call_after_hours=int(hours) if hours.isdecimal() else 0 if not hours else -1,
         again=typed("again") == "yes",
+        told=_told_to(visit, typed("flow", 60)),
         consent_source=typed("consent_source", 80).strip(),
         consent_calls=typed("consent_calls") == "yes",
     )
+
+
+def _told_to(visit: Visit, flow: str) -> dict[str, str]:
+    loaded = visit.desk.conversation.clinic.flows.get(flow)
+    given = {name: visit.typed(f"told_{name}", 40) for name in (to_tell(loaded) if loaded else ())}
+    return {name: value for name, value in given.items() if value}
 
 
 def _unfit(visit: Visit, options: Options) -> str:
@@ -139,6 +152,8 @@ def _columns(visit: Visit, draft: Draft, options: Options, status: int = 200, er
         samples=[[_short(cell) for cell in cells] for cells in top.samples],
         labels=LABELS,
         flows=[one.flow for one in offered],
+        told=[(one.flow, name, values) for one in offered for name, values in to_tell(one).items()],
+        told_labels=TOLD,
     )
 
 

@@ -224,6 +224,7 @@ class Campaigns:
             "f": options.flow,
             "cf": call_flow_of(self.terms.clinic, options),
             "ch": options.call_after_hours,
+            **({"k": dict(options.told)} if options.told else {}),
         }
 
     def _enter(self, campaign: str, number: int, plan: Plan, rows: list[Row], shared: dict[str, Any], by: str) -> None:

@@ -28,6 +28,9 @@ PLAN_OPTIONS = (
     click.option("--call-after", type=click.IntRange(0, 168), default=0, help="Call who has not answered in N hours."),
     click.option("--consent", default="", help="Where everybody in a file without a consent column agreed to texts."),
     click.option("--consent-calls", is_flag=True, help="... and to calls."),
+    click.option(
+        "--tell", "told", multiple=True, help="What the flow cannot ask: --tell cause=injury (else: surgery)."
+    ),
     click.option("--again", is_flag=True, help="The same file with the same flow once more."),
     click.option("--result", type=click.Path(dir_okay=False, path_type=Path), help="CSV with a reason for every row."),
 )
@@ -131,7 +134,8 @@ def _campaigns() -> tuple[Campaigns, ZoneInfo]:
 def _plan(campaigns: Campaigns, zone: ZoneInfo, given: dict[str, Any]) -> Plan:
     file, mapping = given["file"], dict(pair.partition("=")[::2] for pair in given["mapping"])
     options = Options(given["flow"], "", mapping, given["call_landlines"], given["call_after"],
-                      given["language"], given["again"], given["consent"].strip(), given["consent_calls"])  # fmt: skip
+                      given["language"], given["again"], dict(pair.partition("=")[::2] for pair in given["told"]),
+                      given["consent"].strip(), given["consent_calls"])  # fmt: skip
     try:
         size = file.stat().st_size
         if size > MOST_BYTES:

@@ -36,7 +36,7 @@ def opening(
     clinic: Clinic, patient: str, record: Record, effect: str, told: Mapping[str, Any], hours: Hours, now: float
 ) -> Opening:
     """*told* is the effect's body: ``f`` flow, ``v`` sms or call, ``cf`` flow of a call, ``ch``
-    hours after which who has not answered is called, ``a`` set on that call."""
+    hours after which who has not answered is called, ``a`` set on that call, ``k`` what the walk is told."""
     why = _not_now(clinic, record, told, now)
     if why:
         return Opening(_bare(record, told, why, now), why)
@@ -64,7 +64,7 @@ def _not_now(clinic: Clinic, record: Record, told: Mapping[str, Any], now: float
 
 
 def _text(clinic: Clinic, patient: str, record: Record, effect: str, told: Mapping[str, Any], now: float) -> Opening:
-    turn = open_walk(clinic, patient, record, told["f"], "sms", now)
+    turn = open_walk(clinic, patient, record, told["f"], "sms", now, known=told.get("k"))
     sent = (*(at for at in turn.record.sent if at > now - WEEK), now)
     kept = replace(turn.record, sent=sent, unanswered=record.unanswered + 1)
     later = turn.later
@@ -76,7 +76,7 @@ def _text(clinic: Clinic, patient: str, record: Record, effect: str, told: Mappi
 
 
 def _call(clinic: Clinic, record: Record, effect: str, told: Mapping[str, Any], hours: Hours, now: float) -> Opening:
-    found = calls.place(clinic, record, effect, told["cf"], PURPOSE, hours, now)
+    found = calls.place(clinic, record, effect, told["cf"], PURPOSE, hours, now, known=told.get("k"))
     turn = replace(found.turn, event={**found.turn.event, "campaign": told["c"]})
     return Opening(turn, found.why, call=found.phone is not None, later=found.later)
 

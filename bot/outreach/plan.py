@@ -13,6 +13,9 @@ from zoneinfo import ZoneInfo
 
 from bot import wording
 from bot.consent import Hours
+from bot.decide import KNOWN
+from bot.flow.load import Loaded
+from bot.flow.model import EnumVar
 from bot.outreach.judge import Number, Stated, Via, Why, number_in, refusal, stated_in
 from bot.outreach.opening import opening
 from bot.outreach.pacing import Pace, times
@@ -33,7 +36,8 @@ EXPECTED, CERTAIN = (
 @dataclass(frozen=True)
 class Options:
     """What staff choose. *mapping*: as sheet.read_sheet. *call_after_hours*: who has not answered the text by then is
-    called; 0: nobody is. *consent_source*: where everybody in a file without a consent column gave it, "" when nobody
+    called; 0: nobody is. *told*: what the flow cannot ask and its words depend on, such as ``cause`` surgery or injury.
+    *consent_source*: where everybody in a file without a consent column gave it, "" when nobody
     answers for that; *consent_calls*: for calls, too."""
 
     flow: str = "outreach"
@@ -43,6 +47,7 @@ class Options:
     call_after_hours: int = 0
     language: str = "en"
     again: bool = False
+    told: Mapping[str, str] = field(default_factory=dict)
     consent_source: str = ""
     consent_calls: bool = False
 
@@ -192,9 +197,20 @@ def call_flow_of(clinic: Clinic, options: Options) -> str:
     return options.call_flow or (options.flow if begins else "call")
 
 
+def to_tell(loaded: Loaded) -> dict[str, tuple[str, ...]]:
+    """What staff may say of everybody in a campaign with this flow: name -> the values that there are."""
+    context = loaded.flow.context
+    return {
+        name: tuple(one.values)
+        for name, one in context.items()
+        if isinstance(one, EnumVar) and name not in loaded.stored and name not in KNOWN
+    }
+
+
 def mark_of(raw: bytes, options: Options) -> str:
     """The name of this file sent with this flow; the same again is the same campaign."""
-    digest = hashlib.blake2b(options.flow.encode() + b"\0", digest_size=6)
+    told = "".join(f"{name}={value}\0" for name, value in sorted(options.told.items()))
+    digest = hashlib.blake2b(f"{options.flow}\0{told}".encode(), digest_size=6)
     digest.update(raw)
     return digest.hexdigest()
 
@@ -237,6 +253,8 @@ def _judged(sheet: Sheet, options: Options, terms: Terms, zones: _Zones, now: fl
                 record = known.get(row.patient)
                 row.why = refusal(record, row.stated, landline, options.call_landlines, now)
                 row.via = "call" if landline or (record and "landline" in record.facts) else "sms"
+                if record and record.session:  # what the patient chose counts more than a file
+                    row.stated = replace(row.stated, language=record.session.language)
             yield row
 
 
@@ -265,7 +283,7 @@ def _texts(
     for row in accepted:
         language = row.language(options.language)
         if row.via == "sms" and language not in found and options.flow in terms.clinic.flows:
-            told = {"c": "", "f": options.flow, "v": "sms"}
+            told = {"c": "", "f": options.flow, "v": "sms", "k": options.told}
             record = Record(row.phone, consents=(Consent("outreach", True, now, "plan"),), speaks=language)
             made = opening(terms.clinic, row.patient, record, "", told, hours[row.zone], hours[row.zone].next_open(now))
             found[language] = made.body or ""
@@ -297,6 +315,10 @@ def _blockers(
     for flow in (options.flow, *calls):
         if flow not in flows:
             yield told("There is no flow {flow}; there are {flows}.", flow=flow, flows=", ".join(sorted(flows)))
+    known = to_tell(flows[options.flow]) if options.flow in flows else {}
+    for name, value in options.told.items():
+        if value not in known.get(name, ()):
+            yield told("The flow {flow} cannot be told {what}.", flow=options.flow, what=f"{name}={value}"[:60])
     if not accepted:
         yield told("No row of the file can be written to.")
     elif options.flow in flows and any(not body for body in texts.values()):
