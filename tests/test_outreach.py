@@ -274,7 +274,7 @@ def test_after_an_injury_the_words_are_those_of_an_injury(clinic: Clinic) -> Non
     clinic.campaigns.send(plan, "ana")
     clinic.until(NOON + 10, 1.0)
     assert sorted(bodies) == sorted(one.body for one in plan.examples)
-    assert ["after your care" in body or "despues de su atencion" in body for body in bodies] == [True, True]
+    assert ["after your care" in body or "después de su atencion" in body for body in bodies] == [True, True]
     effect = "0-x.1"
     body = {"c": "x", "f": "outreach", "v": "call", "cf": "outreach", "k": {"cause": "injury"}}
     consents = (Consent("outreach", True, 1.0, "t", "", "call"),)
