@@ -293,7 +293,7 @@ def test_after_an_injury_the_words_are_those_of_an_injury(clinic: Clinic) -> Non
     assert "after your care" in " ".join(yes.heard.says)
     other = clinic.plan(text, flow="outreach")
     assert other.mark != plan.mark
-    assert "after your procedure" in other.examples[0].body
+    assert "after your procedure" in clinic.plan(rows(1, 50), flow="outreach").examples[0].body
     for bad in ({"cause": "flu"}, {"textable": "no"}, {"agreed": "yes"}):
         assert "cannot be told" in str(clinic.plan(text, flow="outreach", told=bad).blockers[0])
 
