@@ -10,8 +10,10 @@ class Frozen:
 
     def but(self, **changes: Any) -> Self:
         """The same value with some fields changed. Raises TypeError for a field it does not have."""
-        if not changes.keys() <= self.__dict__.keys():
-            raise TypeError(f"There is no {sorted(changes.keys() - self.__dict__.keys())} in {type(self).__name__}.")
-        other = object.__new__(type(self))
-        other.__dict__.update(self.__dict__, **changes)
+        mine, other = self.__dict__, object.__new__(type(self))
+        fields = other.__dict__
+        fields.update(mine)
+        fields.update(changes)
+        if len(fields) != len(mine):
+            raise TypeError(f"There is no {sorted(changes.keys() - mine.keys())} in {type(self).__name__}.")
         return other

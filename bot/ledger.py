@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any, Protocol
 
 from bot.alerts import planned
 from bot.counts import Count, Prices, of_turn
 from bot.eventlog import line
+from bot.packed import pack
 from bot.record import Record, to_bytes
 from bot.store import Committed, Effect, LinkToken, Loaded, Task
 from bot.tasks import TASKS
@@ -60,12 +60,12 @@ def written(patient: str, before: Record, found: Turn, clinic: Clinic, now: floa
     return {
         "record": to_bytes(found.record),
         "effects": [
-            Effect(id=later.id, kind=later.kind, due=later.due, body=json.dumps({"p": patient, **later.body}).encode())
+            Effect(id=later.id, kind=later.kind, due=later.due, body=pack({"p": patient, **later.body}))
             for later in found.later
         ]
         + list(planned(tasks, clinic.alerts, found.record.owner, clinic.new_effect)),
         "cancels": list(found.dropped),
-        "events": [json.dumps(event, ensure_ascii=True).encode()] if event else [],
+        "events": [pack(event)] if event else [],
         "tasks": tasks,
         "counts": of_turn(before, found, event, clinic.first_flow, clinic.zone, prices),
         "heard": event["door"] if event.get("in") in ("said", "call") and "door" in event else "",

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 
 from bot.consent import Verdict
+from bot.packed import pack, unpack
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +33,8 @@ def key_of(effect_id: str) -> str:
 
 
 def to_bytes(out: Outgoing) -> bytes:
-    return json.dumps({"phone": out.phone, "body": out.body, "why": out.why, "call": out.call}).encode()
+    return pack({"phone": out.phone, "body": out.body, "why": out.why, "call": out.call})
 
 
 def from_bytes(raw: bytes) -> Outgoing:
-    return Outgoing(**json.loads(raw))
+    return Outgoing(**unpack(raw))

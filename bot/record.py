@@ -6,13 +6,13 @@ a patient is in it: words go to the event log only.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import astuple, dataclass, field
 from typing import Any, Literal
 
 from bot.engine import Session
 from bot.frozen import Frozen
+from bot.packed import pack, unpack
 
 CLOSED = "closed"  # a fact: the clinic has closed the matter, so nothing automatic about it goes out
 GONE = "This patient was erased."  # why nothing is done about something that came for them
@@ -22,8 +22,6 @@ BARE_SECONDS = 30 * 86_400  # how long that stays: as long as a carrier may stil
 _PLAIN = ("started_at", "last_at", "opted_out", "unanswered", "owner", "planned", "sent", "echoes", "calling",
           "result", "scores", "visit_at", "visit_mark", "zip_code", "speaks")  # fmt: skip
 _EMPTY: tuple[Any, ...] = (None, False, (), {})
-_decode = json.JSONDecoder().decode
-_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 
 Channel = Literal["text", "call", "any"]
@@ -100,20 +98,20 @@ def to_bytes(record: Record) -> bytes:
     body: dict[str, Any] = {"p": record.phone}
     if record.session:
         body["s"] = _session_list(record.session)
+    fields = record.__dict__
     for name in _PLAIN:
-        value = getattr(record, name)
-        if value:
-            body[name] = value
+        if fields[name]:
+            body[name] = fields[name]
     if record.consents:
         body["c"] = [list(astuple(one)) for one in record.consents]
     if record.facts:
         body["facts"] = sorted(record.facts)
-    return _encode(body).encode()
+    return pack(body)
 
 
 def from_bytes(raw: bytes) -> Record:
     """The record that to_bytes wrote."""
-    body = _decode(raw.decode())
+    body = unpack(raw)
     kept: dict[str, Any] = {}
     for short, value in body.items():
         name, read = _READ.get(short, (short, None))
@@ -142,12 +140,15 @@ def _session_list(session: Session) -> list[Any]:
 
 def _session_of(values: list[Any]) -> Session:
     """The session of a list; answers that were sets and the trail come back as tuples."""
-    session = Session(*values)
-    answers = {name: tuple(v) if isinstance(v, list) else v for name, v in session.answers.items()}
-    return session.but(answers=answers, trail=tuple(session.trail))
+    fields = dict(zip(_WALK.__dict__, values, strict=False))
+    if "answers" in fields:
+        fields["answers"] = {name: tuple(v) if isinstance(v, list) else v for name, v in fields["answers"].items()}
+    if "trail" in fields:
+        fields["trail"] = tuple(fields["trail"])
+    return _WALK.but(**fields)
 
 
-_BLANK = Record("")
+_BLANK, _WALK = Record(""), Session("", "", "", "", "")
 # Short name in the bytes -> field, and how it becomes what it was; what is not here is kept as JSON has it.
 _READ: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
     "p": ("phone", str),

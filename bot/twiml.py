@@ -10,6 +10,7 @@ import html
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from bot.wording import safe_text
@@ -36,6 +37,7 @@ def _escape(text: str) -> str:
     return safe_text(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")
 
 
+@lru_cache(maxsize=512)  # what a flow says is said to many
 def message(text: str | None) -> str:
     """The SMS answer: one message, or the empty response for None and for text with nothing to show.
 

@@ -104,6 +104,7 @@ def _fold_character(character: str) -> str:
     return folded if folded and all(part in _GSM for part in folded) else character
 
 
+@lru_cache(maxsize=512)  # what a flow says is said to many
 def fold(text: str) -> str:
     """*text* as an SMS carries it: letters with accents outside GSM-7 lose the accent (á í ó ú; é ñ ü ¿ ¡ stay),
     typographic marks become plain ones. Characters with no plain form (emoji) stay; `segments` names them."""

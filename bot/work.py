@@ -42,8 +42,10 @@ class Work:
 
     def _drop(self, *names: str) -> None:
         planned = dict(self.record.planned)
-        self.dropped += [planned.pop(name) for name in names if name in planned]
-        self.record = self.record.but(planned=planned)
+        dropped = [planned.pop(name) for name in names if name in planned]
+        if dropped:
+            self.dropped += dropped
+            self.record = self.record.but(planned=planned)
 
     def _plan(self, name: str, kind: Any, due: float, body: Mapping[str, Any]) -> None:
         self._drop(name)

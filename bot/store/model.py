@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
+
+from bot.packed import pack, unpack
 
 CLINIC = "clinic"  # stands where a patient's id stands, in a task that is about all of them
 
@@ -106,9 +107,9 @@ class Report(NamedTuple):
 
 def task_bytes(task: Task) -> bytes:
     """What of a task is sealed."""
-    return json.dumps([task.patient, task.kind, task.urgency, task.at, task.closed_by]).encode()
+    return pack([task.patient, task.kind, task.urgency, task.at, task.closed_by])
 
 
 def task_from(name: str, raw: bytes) -> Task:
     """The task that a commit wrote."""
-    return Task(name, *json.loads(raw))
+    return Task(name, *unpack(raw))

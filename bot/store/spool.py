@@ -29,7 +29,7 @@ class Spool:
     """One folder, any number of processes and threads of one machine."""
 
     def __init__(self, folder: Path, cipher: Cipher) -> None:
-        self.folder, self.cipher = folder, cipher
+        self.folder, self.cipher, self._path = folder, cipher, str(folder)
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._empty_at = 0
 
@@ -51,7 +51,7 @@ class Spool:
     def waiting(self) -> bool:
         """Something is to be taken up. One stat call while the folder does not change; False when it is gone."""
         try:
-            changed = self.folder.stat().st_mtime_ns
+            changed = os.stat(self._path).st_mtime_ns
             if changed == self._empty_at:
                 return False
             found = bool(self.names())

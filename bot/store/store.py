@@ -19,7 +19,6 @@ Keys (``{bN}`` = bucket of the patient; every value with words or numbers in it 
 from __future__ import annotations
 
 import hashlib
-import json
 import secrets
 import zlib
 from collections.abc import Iterator, Sequence
@@ -28,6 +27,7 @@ from typing import Any
 
 from redis import Redis
 
+from bot.packed import pack, unpack
 from bot.store import chain, identity, model, scripts
 from bot.store.cipher import Cipher, UnreadableError
 from bot.store.client import connect, has_replicas
@@ -111,7 +111,7 @@ class Store(Due):
         body += [len(entries), *entries, len(links)]
         for one in links:
             name = self.cipher.token_hash(one.token)
-            sealed = seal(f"{tag}l:{name}", json.dumps([one.patient, one.visit, one.at]).encode())
+            sealed = seal(f"{tag}l:{name}", pack([one.patient, one.visit, one.at]))
             body += [name, sealed, LINK_SECONDS]
         body.append(len(counts))
         for count in counts:
@@ -215,7 +215,7 @@ class Store(Due):
         raw: Any = self.client.get(key)
         if not raw:
             return None
-        patient, visit, at = json.loads(self.cipher.open(key, raw))
+        patient, visit, at = unpack(self.cipher.open(key, raw))
         return LinkToken(token, patient, visit, at)
 
     def events(self, patient: str) -> list[bytes]:

@@ -16,7 +16,7 @@ from bot.logs import places
 from bot.settings import Settings
 from bot.turn import Door
 from bot.web import booking, health, links, sms, status, voice
-from bot.web.desk import BODY_LIMIT, Conversation, Desk, Refused, Reports, twiml_response
+from bot.web.desk import BODY_LIMIT, Conversation, Desk, Refused, Reports, Document
 from bot.web.limits import Limits, Urgency
 from bot.web.parameters import ParameterError
 
@@ -123,7 +123,7 @@ def _guarded(route: Route, desk: Desk) -> Callable[..., Response]:
 
 def _apology(route: Route, desk: Desk) -> Response:
     if route.door:
-        return twiml_response(desk.answers.apology(route.door))
+        return Document(desk.answers.apology(route.door))
     return links.down(desk, request) if route.caller == "patient" else Response(status=503)
 
 

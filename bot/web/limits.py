@@ -62,6 +62,9 @@ class Verdict(NamedTuple):
     alone: bool = False
 
 
+_GO = Verdict("go")
+
+
 class Limits:
     """Judges texts, or calls as they begin. *now* in seconds of any clock that only goes forward. *known*: whether the
     phone is a patient's whom we wrote to or who is in the middle of a conversation. *notice*: staff are to know that this
@@ -89,19 +92,21 @@ class Limits:
             if seen is not None:
                 return seen
             over = self._over(phone)
-        verdict = Verdict("go")
-        if over:
-            urgent = urgency()
-            known = over != "phone" and not urgent and self._known(phone)
-            with self._lock:
-                verdict = self._beyond(phone, over, urgent, known)
+            if not over:
+                return self._remember(key, _GO)
+        urgent = urgency()
+        known = over != "phone" and not urgent and self._known(phone)
         with self._lock:
-            verdict = self._judged.setdefault(key, verdict)
-            while len(self._judged) > _REMEMBERED:
-                self._judged.popitem(last=False)
+            verdict = self._remember(key, self._beyond(phone, over, urgent, known))
         noticed = f"{verdict.over} noticed"
         if verdict.answer != "go" and not verdict.alone and self._takes(noticed, 1) and not self._notice(verdict.over):
             self._counts.pop(noticed, None)
+        return verdict
+
+    def _remember(self, key: str, verdict: Verdict) -> Verdict:
+        verdict = self._judged.setdefault(key, verdict)
+        while len(self._judged) > _REMEMBERED:
+            self._judged.popitem(last=False)
         return verdict
 
     def _over(self, phone: str) -> Over:

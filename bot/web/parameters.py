@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from urllib.parse import unquote_plus
+from urllib.parse import unquote
 
 Form = Mapping[str, Sequence[str]]
 
@@ -92,17 +92,19 @@ class CallProgress:
 
 def parse(body: bytes) -> dict[str, list[str]]:
     """Every value of every parameter of an urlencoded *body*, empty ones kept. Raises `ParameterError`."""
-    pairs = body.decode("utf-8", "replace").split("&")
+    pairs = body.decode("utf-8", "replace").replace("+", " ").split("&")
     if len(pairs) > FIELD_LIMIT:
         raise ParameterError(f"more than {FIELD_LIMIT} parameters")
     form: dict[str, list[str]] = {}
-    for pair in pairs:
-        if pair:
-            name, _, value = pair.partition("=")
-            # urllib's parse_qsl takes everything apart, quoted or not (4 % of a whole turn).
-            if "%" in pair or "+" in pair:
-                name, value = unquote_plus(name, errors="replace"), unquote_plus(value, errors="replace")
-            form.setdefault(name, []).append(value)
+    for pair in filter(None, pairs):
+        name, _, value = pair.partition("=")
+        # urllib's parse_qsl takes everything apart, quoted or not (4 % of a whole turn).
+        if "%" in pair:
+            name, value = unquote(name, errors="replace"), unquote(value, errors="replace")
+        if name in form:
+            form[name].append(value)
+        else:
+            form[name] = [value]
     return form
 
 

@@ -45,7 +45,13 @@ class Signatures:
             return "missing"
         if not _SHAPE.fullmatch(signature):
             return "malformed"
-        signed = address + "".join([name + value for name in sorted(form) for value in _once_each(form[name])])
+        # A name that is given more than once stands before each of its different values.
+        signed = address + "".join(
+            [
+                name + (values[0] if len(values := form[name]) == 1 else name.join(sorted(set(values))))
+                for name in sorted(form)
+            ]
+        )
         given = signature.encode()
         if any(hmac.compare_digest(_sha1(key, signed), given) for key in self._keys):
             return None
@@ -71,10 +77,6 @@ class Signatures:
             return any(validator.validate(address, params, signature) for validator in self._validators)
         except (TypeError, ValueError):  # an address it cannot take apart was not signed by Twilio either
             return False
-
-
-def _once_each(values: Sequence[str]) -> Sequence[str]:
-    return values if len(values) == 1 else sorted(set(values))
 
 
 def _sha1(key: bytes, signed: str) -> bytes:

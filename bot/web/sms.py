@@ -7,7 +7,7 @@ from flask import Request, Response
 from bot import twiml
 from bot.reading.language import guess_language
 from bot.web import parameters
-from bot.web.desk import Desk, twiml_response
+from bot.web.desk import Desk, Document
 from bot.web.limits import Urgency, Verdict
 from bot.web.parameters import InboundMessage
 
@@ -18,12 +18,12 @@ def receive(desk: Desk, request: Request) -> Response:
     desk.ours(text.account, text.to, text.service)
     if text.phone is None:
         # Another machine: an answer would start a loop, and no patient can be reached there.
-        return twiml_response(twiml.EMPTY.encode())
+        return Document(twiml.EMPTY.encode())
     verdict = desk.texts.judge(text.phone, text.sid, lambda: _urgency(desk, text)) if desk.texts else None
     if verdict and verdict.answer != "go":
         return _over_the_limit(desk, text, verdict)
     answer = desk.conversation.hear(text.phone, "sms", text.said, text.sid, opt_out_type=text.opt_out_type)
-    return twiml_response(answer)
+    return Document(answer)
 
 
 def _urgency(desk: Desk, text: InboundMessage) -> Urgency:
@@ -33,6 +33,6 @@ def _urgency(desk: Desk, text: InboundMessage) -> Urgency:
 def _over_the_limit(desk: Desk, text: InboundMessage, verdict: Verdict) -> Response:
     """One static answer to each phone and a task for a person; then silence towards the carrier, which costs nothing."""
     if verdict.answer == "silent":
-        return twiml_response(twiml.EMPTY.encode())
+        return Document(twiml.EMPTY.encode())
     desk.conversation.flooded(text.phone or "", f"flood:{text.sid}", alone=verdict.alone)
-    return twiml_response(desk.answers.apology("sms", guess_language(text.said)))
+    return Document(desk.answers.apology("sms", guess_language(text.said)))

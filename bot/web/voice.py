@@ -10,7 +10,7 @@ from flask import Request, Response
 
 from bot import twiml
 from bot.web import parameters
-from bot.web.desk import Desk, twiml_response
+from bot.web.desk import Desk, Document
 from bot.web.parameters import Call
 
 _ENDED = frozenset({"completed", "busy", "failed", "no-answer", "canceled"})
@@ -21,12 +21,12 @@ def start(desk: Desk, request: Request) -> Response:
     call = _call(desk, request)
     verdict = desk.calls.judge(call.phone, f"{call.sid}:start") if desk.calls else None
     if verdict and verdict.answer == "silent":
-        return twiml_response(twiml.reject("busy").encode())
+        return Document(twiml.reject("busy").encode())
     if verdict and verdict.answer == "static":
         if call.phone.startswith("+"):
             desk.conversation.flooded(call.phone, f"flood:{call.sid}", alone=verdict.alone)
-        return twiml_response(desk.answers.apology("voice"))
-    return twiml_response(desk.conversation.hear(call.phone, "voice", "", f"{call.sid}:start"))
+        return Document(desk.answers.apology("voice"))
+    return Document(desk.conversation.hear(call.phone, "voice", "", f"{call.sid}:start"))
 
 
 def answer(desk: Desk, request: Request, step: str) -> Response:
@@ -34,41 +34,37 @@ def answer(desk: Desk, request: Request, step: str) -> Response:
     call = _call(desk, request)
     if call.status in _ENDED and call.digits is None and not call.speech:
         # The caller hung up; that is not a silence to be counted, and nobody would hear the answer.
-        return twiml_response(twiml.EMPTY.encode())
+        return Document(twiml.EMPTY.encode())
     key = f"{call.sid}:{step}"
     heard = desk.conversation.hear(call.phone, "voice", call.speech, key, step=step, digits=call.digits)
-    return twiml_response(heard)
+    return Document(heard)
 
 
 def dialled(desk: Desk, request: Request, step: str) -> Response:
     """A person was dialled: picked up, busy, no answer, failed."""
     call = _call(desk, request)
     key = f"{call.sid}:{step}:dialled"
-    return twiml_response(desk.conversation.dialled(call.phone, key, step=step, status=call.dialled or "failed"))
+    return Document(desk.conversation.dialled(call.phone, key, step=step, status=call.dialled or "failed"))
 
 
 def wants_message(desk: Desk, request: Request, step: str) -> Response:
     """Whether the caller wants to leave a recorded message."""
     call = _call(desk, request)
     key = f"{call.sid}:{step}:message"
-    return twiml_response(
-        desk.conversation.wants_message(call.phone, key, step=step, said=call.speech, digits=call.digits)
-    )
+    return Document(desk.conversation.wants_message(call.phone, key, step=step, said=call.speech, digits=call.digits))
 
 
 def recorded(desk: Desk, request: Request, step: str) -> Response:
     """A message was recorded, or silence."""
     call = _call(desk, request)
     key = f"{call.sid}:{step}:recorded"
-    return twiml_response(desk.conversation.left_message(call.phone, key, step=step, recording=call.recording))
+    return Document(desk.conversation.left_message(call.phone, key, step=step, recording=call.recording))
 
 
 def picked_up(desk: Desk, request: Request, effect: str) -> Response:
     """A call of ours was picked up, by a human or a machine."""
     call = _call(desk, request)
-    return twiml_response(
-        desk.conversation.picked_up(call.phone, f"{call.sid}:start", effect_id=effect, by=call.answered_by)
-    )
+    return Document(desk.conversation.picked_up(call.phone, f"{call.sid}:start", effect_id=effect, by=call.answered_by))
 
 
 def _call(desk: Desk, request: Request) -> Call:
