@@ -16,7 +16,7 @@ from bot.logs import places
 from bot.settings import Settings
 from bot.turn import Door
 from bot.web import booking, health, links, sms, status, voice
-from bot.web.desk import BODY_LIMIT, Conversation, Desk, Refused, Reports, Document
+from bot.web.desk import BODY_LIMIT, Conversation, Desk, Document, Refused, Reports
 from bot.web.limits import Limits, Urgency
 from bot.web.parameters import ParameterError
 
