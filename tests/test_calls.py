@@ -352,7 +352,7 @@ def test_a_message_is_recorded_only_after_a_yes_and_only_its_id_is_kept(line: Li
     assert "Our staff will listen" in " ".join(call.record(7, "#"))
     assert "voicemail" in line.tasks()
     events = b" ".join(line.store.events(line.patient()))
-    assert re.search(rb'"in": "recording", "sid": "RE[0-9a-f]{32}"', events)
+    assert re.search(rb'"in":"recording","sid":"RE[0-9a-f]{32}"', events)
     assert b"/Recordings/" not in events
     for refuse in ("2", ""):
         other = line.call(f"+1713555012{refuse or 5}")

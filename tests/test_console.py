@@ -267,5 +267,5 @@ def test_whatever_happens_in_whatever_order_the_bot_never_talks_over_a_nurse(pla
         record = from_bytes(store.load(place.patient, "").record or b"")
         assert record.owner == owner
         assert move != "STOP" or record.opted_out
-    replies = sum(b'"in": "staff"' in event for event in store.events(place.patient))
+    replies = sum(b'"in":"staff"' in event for event in store.events(place.patient))
     assert replies == accepted

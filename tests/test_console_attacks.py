@@ -150,4 +150,4 @@ def test_a_double_press_sends_one_reply_and_a_template_sends_nothing(place: Plac
     ready = client.post(f"{base}/reply", data={"csrf": token, "reply": "Good day.", "template": "0"}, headers=SAME)
     assert "Good day. This is Ben" in ready.text
     events = place.desk.store.events(place.patient)
-    assert sum(b'"in": "staff"' in event for event in events) == 1
+    assert sum(b'"in":"staff"' in event for event in events) == 1

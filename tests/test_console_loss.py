@@ -73,7 +73,7 @@ def sign_in(place: Place, client: FlaskClient, person: Person, **kept: str) -> A
 
 
 def sent_replies(place: Place) -> int:
-    return sum(b'"in": "staff"' in event for event in place.desk.store.events(place.patient))
+    return sum(b'"in":"staff"' in event for event in place.desk.store.events(place.patient))
 
 
 # -- the store is away --

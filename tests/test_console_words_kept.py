@@ -96,7 +96,7 @@ def test_other_words_from_a_page_that_the_way_back_showed_again_are_another_text
         act(place, nurse, "reply", once="p", reply=words)
         act(place, nurse, "note", once="p", note=words)
     assert sent_replies(place) == 2
-    assert sum(b'"in": "staff_note"' in event for event in place.desk.store.events(place.patient)) == 2
+    assert sum(b'"in":"staff_note"' in event for event in place.desk.store.events(place.patient)) == 2
 
 
 def test_what_is_too_long_is_said_and_kept_whole(place: Place, nurse: FlaskClient) -> None:
@@ -109,7 +109,7 @@ def test_what_is_too_long_is_said_and_kept_whole(place: Place, nurse: FlaskClien
         assert f"at most {most} characters" in long.text
         assert fields(long.text)[field].replace("\r\n", "\n") == fits.replace("\r\n", "\n") + "y"
         assert act(place, nurse, field, once=f"{field}2", **{field: fits}).status_code == 303
-    assert any(b'"in": "staff"' in event and b"x" * 615 in event for event in place.desk.store.events(place.patient))
+    assert any(b'"in":"staff"' in event and b"x" * 615 in event for event in place.desk.store.events(place.patient))
 
 
 @pytest.mark.parametrize("kept", ['[["reply", "\\ud800"]]', "[[[[", '{"a": 1}', "[1]", "[" * 3000, "null", "\x00"])

@@ -301,9 +301,7 @@ def test_no_webhook_goes_unanswered_or_is_lost_while_a_primary_is_replaced(make:
                     assert (answer.status_code, "<Message>" in answer.text) == (200, True)
         until(lambda: shelter.look() or not (shelter.away or shelter._spool.waiting()), "all is taken up")
         for phone in phones:
-            said = [
-                event for event in app.store.events(app.store.cipher.patient_id(phone)) if b'"said": "word' in event
-            ]
+            said = [event for event in app.store.events(app.store.cipher.patient_id(phone)) if b'"said":"word' in event]
             assert len(said) == 60
         assert slowest < 4
 

@@ -55,7 +55,7 @@ def fetch(
 
 
 def eventually(check: Callable[[], bool], what: str) -> None:
-    until = time.monotonic() + 15
+    until = time.monotonic() + 60  # a first start proves the flows, on a machine that may be busy
     while time.monotonic() < until:
         try:
             if check():
