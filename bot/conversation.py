@@ -11,7 +11,7 @@ import random
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import astuple, replace
+from dataclasses import replace
 from typing import Any
 
 from bot import calls, late, outgoing, plan, twiml, visits
@@ -201,7 +201,7 @@ class Conversation:
             kept = record.consents
             for one in consents:
                 kept = with_consent(kept, one)
-            event = {"at": now, "in": "consent", "consents": [list(astuple(one)) for one in consents]}
+            event = {"at": now, "in": "consent", "consents": [list(one) for one in consents]}
             return self._bare(record.but(consents=kept, zip_code=zip_code or record.zip_code), (), event), b"agreed"
 
         self._commit(self.patient_id(phone), phone, f"agree:{key}", decide)

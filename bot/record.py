@@ -7,8 +7,8 @@ a patient is in it: words go to the event log only.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import astuple, dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
 
 from bot.engine import Session
 from bot.frozen import Frozen
@@ -31,8 +31,7 @@ class GoneError(RuntimeError):
     """Something came for a patient who was erased and of whom no number is known; nothing is kept of it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Consent:
+class Consent(NamedTuple):
     """One answer to "may we reach you for *purpose* by *channel*": when, where it came from, which wording was shown
     (its key, language and hash) and who gave or noted it."""
 
@@ -103,7 +102,7 @@ def to_bytes(record: Record) -> bytes:
         if fields[name]:
             body[name] = fields[name]
     if record.consents:
-        body["c"] = [list(astuple(one)) for one in record.consents]
+        body["c"] = [list(one) for one in record.consents]
     if record.facts:
         body["facts"] = sorted(record.facts)
     return pack(body)

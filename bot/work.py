@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import astuple
 from typing import Any
 
 from bot import engine, prompts
@@ -86,7 +85,7 @@ class Work:
         source = f"{session.channel} answer in {session.flow} {session.flow_hash}"
         consent = Consent(purpose, granted, self.now, source, self._shown(), "text")
         self.record = self.record.but(consents=with_consent(self.record.consents, consent))
-        self.notes.setdefault("consents", []).append(list(astuple(consent)))
+        self.notes.setdefault("consents", []).append(list(consent))
 
     def _shown(self) -> str:
         """The wording that was shown: key, language, hash."""
