@@ -91,6 +91,8 @@ def of_flows() -> Iterator[tuple[str, str]]:
     for name, loaded in load_flows().items():
         flow = loaded.flow
         yield name, flow.title
+        yield from ((name, one.title) for one in flow.follow_ups.values())
+        yield from ((name, one) for one in flow.sources.values())
         names = [*flow.states, *flow.context, *flow.on]
         for state in flow.states.values():
             if isinstance(state, model.Question):
@@ -140,7 +142,7 @@ def test_every_sentence_has_its_spanish() -> None:
 
 def test_no_spanish_is_left_over() -> None:
     """A sentence that nobody says any more goes."""
-    for name in ("console", "names", "numbers"):
+    for name in ("console", "names", "numbers", "seeds", "why"):
         own = json.loads((FOLDER / "es" / f"{name}.json").read_text("utf-8"))
         assert not sorted(set(own) - set(said())), name
 

@@ -91,6 +91,8 @@ def page(visit: Visit) -> Response:
 
 def how_long(visit: Visit, behind: Behind | Worded, part: Part) -> str:
     """How much of the number the list holds until here, in words."""
+    if not behind.total:
+        return ""
     n, seen = behind.told(behind.total), behind.told(part.seen)
     if part.after:
         return visit.say(MORE, seen=seen, n=n)

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from flask import Response, abort
 
-from bot.console import story, terms
+from bot.console import story
 from bot.console.desk import Visit
 from bot.console.languages import sentence
 from bot.console.queue import against
+from bot.console.why import Why, explain
 from bot.record import CLOSED, Record, from_bytes
 from bot.takeover import WROTE_SINCE, Done, TakeOver, as_sent
 from bot.tasks import TASKS
@@ -198,28 +197,7 @@ def _with_template(visit: Visit, record: Record, body: str) -> str:
     return f"{body} {ready[number]}".strip()[:LONGEST_REPLY] if number < len(ready) else body
 
 
-def _why(visit: Visit, record: Record) -> dict[str, Any] | None:
-    """Answers -> rule -> the sentences of the clinic that the rule stands on."""
+def _why(visit: Visit, record: Record) -> Why | None:
     session = record.session
     loaded = visit.desk.conversation.clinic.of(session) if session else None
-    if session is None or loaded is None or session.outcome is None:
-        return None
-    flow = loaded.flow.model_dump(mode="json")
-    named = list(_sources(flow["states"], session.rule)) + list(_sources(flow["on"], session.rule))
-    return {
-        "outcome": visit.say(terms.OUTCOMES.get(session.outcome, session.outcome)),
-        "rule": session.rule,
-        "answers": [(terms.plain(name), terms.plain(value)) for name, value in session.answers.items()],
-        "sources": [(name, flow["sources"].get(name, "")) for name in dict.fromkeys(named)],
-    }
-
-
-def _sources(part: Any, rule: str | None) -> Iterator[str]:
-    """The sources of every place in a flow that gives *rule*."""
-    if isinstance(part, dict):
-        if rule and rule in (part.get("id"), part.get("rule")):
-            yield from part.get("source") or ()
-        part = list(part.values())
-    if isinstance(part, list):
-        for one in part:
-            yield from _sources(one, rule)
+    return explain(loaded, session, visit.say, visit.language) if session and loaded else None

@@ -138,8 +138,9 @@ def _label(visit: Visit, loaded: Loaded, at: Exchange, code: str) -> str:
     if isinstance(state, model.Question):
         for option in state.takes.options:
             if option.value == code:
-                return option.label.get(at.turn.heard.language, terms.plain(code))
-    return visit.say({**dict(SPECIAL), **WORDS}.get(code, terms.plain(code)))
+                return option.label.get(at.turn.heard.language) or terms.value(visit.say, code)
+    given = {**dict(SPECIAL), **WORDS}.get(code)
+    return visit.say(given) if given else terms.value(visit.say, code)
 
 
 def _told(visit: Visit, loaded: Loaded, exchanges: list[Exchange], at: int) -> dict[str, Any]:
@@ -149,7 +150,9 @@ def _told(visit: Visit, loaded: Loaded, exchanges: list[Exchange], at: int) -> d
     before = one.before.session
     flow = visit.desk.conversation.clinic.flows.get(session.flow) if session else None
     named = session.rule if session and (before is None or session.rule != before.rule) else None
-    planned = [terms.plain(later.body.get("n", later.kind)) for later in one.turn.later if later.kind != "silence"]
+    planned = [
+        terms.value(visit.say, later.body.get("n", later.kind)) for later in one.turn.later if later.kind != "silence"
+    ]
     end: Literal["listen", "hangup", "dial", "offer", "record"] = heard.end
     return {
         "code": one.code,
@@ -158,10 +161,10 @@ def _told(visit: Visit, loaded: Loaded, exchanges: list[Exchange], at: int) -> d
         "language": heard.language,
         "silent": heard.silent,
         "segments": one.segments,
-        "state": terms.plain(session.state) if session else "",
-        "flow": session.flow if session and session.flow != loaded.flow.id else "",
+        "state": terms.state(visit.say, session.state) if session else "",
+        "flow": visit.say(flow.flow.title) if session and flow and session.flow != loaded.flow.id else "",
         "rule": named,
-        "rule_says": [text for _, rule, text, _, _ in rules(flow or loaded) if rule == named],
+        "rule_says": [text for _, rule, text, _, _ in rules(flow or loaded, visit.say) if rule == named],
         "outcome": visit.say(terms.ENDS.get(session.outcome or session.disposition or "", "")) if session else "",
         "tasks": [visit.say(TASKS[kind].says) for kind in one.turn.tasks],
         "links": [visit.say("a link to book: {visit}", visit=visit.say(terms.OUTCOMES[to])) for _, to in one.turn.links],

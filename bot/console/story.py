@@ -99,7 +99,7 @@ def _bubbles(visit: Visit, event: dict[str, Any], names: Mapping[str, str], deli
     language = event.get("language", "")
     if kind in ("said", "call") and ("said" in event or "reading" in event):
         reading = event.get("reading") or ["", None, ""]
-        value = "" if reading[1] in (None, reading[0]) else terms.plain(reading[1])
+        value = "" if reading[1] in (None, reading[0]) else terms.value(visit.say, reading[1])
         about = f"{visit.say(terms.READINGS.get(reading[0], reading[0]))} {value}".strip()
         by = visit.say("by telephone") if event.get("door") == "voice" else ""
         text = event.get("said") or visit.say("(nothing was said)")
@@ -116,7 +116,9 @@ def _bubbles(visit: Visit, event: dict[str, Any], names: Mapping[str, str], deli
     if words:
         staff = kind == "staff"
         about = (
-            names.get(event.get("by", ""), "") if staff else terms.plain(event.get("state") or event.get("name") or "")
+            names.get(event.get("by", ""), "")
+            if staff
+            else terms.state(visit.say, event.get("state") or event.get("name") or "")
         )
         side = "staff" if staff else "bot"
         found.append(Bubble(side, words, at, about, delivery, bad, language))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from bot.console.languages import sentence
+from bot.proof import words_of_guard
 from bot.proof.graph import label_of
 
 OUTCOMES = {
@@ -21,6 +23,7 @@ ENDS = {
     "expired": sentence("stopped answering"),
     "opted_out": sentence("wrote STOP"),
 }
+_ANSWERED = re.compile(r"(sms|voice) answer in (\w+ \w+)")
 CHANNELS = {"sms": sentence("text"), "voice": sentence("call")}
 LANGUAGES = {"en": sentence("English"), "es": sentence("Spanish")}
 READINGS = {
@@ -65,6 +68,17 @@ PLACES = {
 def state(say: Callable[[str], str], code: str) -> str:
     """A state of a flow as *say* calls it, or what stands for one in a step."""
     return say(PLACES[code]) if code in PLACES else label_of(code.removeprefix(">"), say)
+
+
+def value(say: Callable[[str], str], code: object) -> str:
+    """An answer or another name of a flow as *say* calls it."""
+    return words_of_guard.plain(code, say)
+
+
+def source(say: Callable[..., str], kept: str) -> str:
+    """Where a consent came from: an answer in a flow (bot/work.py) in words, what a person wrote as it is."""
+    found = _ANSWERED.fullmatch(kept)
+    return say("by {channel}, flow {flow}", channel=say(CHANNELS[found[1]]), flow=found[2]) if found else kept
 
 
 def plain(code: object) -> str:

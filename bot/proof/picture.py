@@ -50,7 +50,7 @@ def draw(loaded: Loaded, seen: Seen | None = None, tell: Tell = plainly) -> str:
     width = PANEL + placed.width + BOX + 2 * MARGIN
     side = _panel(loaded, tell)
     height = max(TOP + (max(placed.row.values(), default=0) + 1) * ROW, TOP + side[1]) + MARGIN
-    title = f"{tell(loaded.flow.title)} - {loaded.flow.id} {loaded.flow.version}, content {loaded.hash}"
+    title = f"{tell(loaded.flow.title)} - {loaded.flow.id} {loaded.flow.version}, {loaded.hash}"
     taken: list[Area] = []  # by labels
     body = [_edge(one, placed, seen, taken) for one in every if not _answered(one, every, placed)]
     role = "group" if seen else "img"  # with links in it, it is more than one picture
