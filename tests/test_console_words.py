@@ -103,6 +103,28 @@ def of_flows() -> Iterator[tuple[str, str]]:
         yield from ((name, words_of_guard.NAMES.get(one, one.replace("_", " "))) for one in names)
 
 
+def of_readings() -> Iterator[tuple[str, str]]:
+    """Commands that a reply was read as, and kinds and titles of what is planned (bot/plan.py, bot/turn.py)."""
+    commands = json.loads((ROOM.parent / "flows" / "words" / "en.json").read_text("utf-8"))["commands"]
+    kinds = (
+        "silence",
+        "text",
+        "call",
+        "follow up",
+        "late",
+        "outreach",
+        "crisis",
+        "emergency",
+        "urgent",
+        "wrong number",
+        "zip",
+        "none",
+    )
+    titles = ("The open question is asked about once more, or closed", "Begun by staff")
+    assert all(title in (ROOM / "plan.py").read_text("utf-8") for title in titles)
+    yield from (("words", name.replace("_", " ")) for name in (*commands, *kinds, *titles))
+
+
 def of_pictures() -> Iterator[tuple[str, str]]:
     """Words of a flow's picture and of its rules that stand in tables."""
     for words in (
@@ -129,7 +151,9 @@ def _said() -> dict[str, str]:
     found |= {text: "codes.py" for one in (*CODES.values(), NO_CODE, OTHER) for text in (one.says, one.do)}
     found |= dict.fromkeys(SAYS.values(), "judge.py")
     found |= dict.fromkeys((NOT_YOURS, STOPPED, WROTE_SINCE), "takeover.py")
-    found.update({text: where for where, text in (*of_templates(), *of_code(), *of_flows(), *of_pictures())})
+    found.update(
+        {text: where for where, text in (*of_templates(), *of_code(), *of_flows(), *of_readings(), *of_pictures())}
+    )
     return found
 
 
@@ -147,7 +171,7 @@ def test_no_spanish_is_left_over() -> None:
         assert not sorted(set(own) - set(said())), name
 
 
-@pytest.mark.parametrize("path", sorted(FOLDER.glob("*/*.json")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*/*.json")), ids=lambda path: f"{path.parent.name}-{path.name}")
 def test_the_places_to_fill_are_the_same(path: Path) -> None:
     """{name} in one and {nombre} in the other would be a fault on the page."""
     for english, other in json.loads(path.read_text("utf-8")).items():

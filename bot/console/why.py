@@ -68,7 +68,9 @@ def explain(loaded: Loaded, session: Session, say: Tell, language: Language) -> 
     if session.outcome is None:
         return None
     found = next(_places(loaded, session, say), _Found(""))
-    answers = {name: _answer(loaded, name, value, say, language) for name, value in session.answers.items()}
+    answers = {
+        name: _answer(loaded, name, value, say, language) for name, value in session.answers.items() if value != UNCLEAR
+    }
     decided = [answers.pop(name) for name in found.names if name in answers]
     sources = loaded.flow.sources
     return Why(
@@ -85,7 +87,7 @@ def explain(loaded: Loaded, session: Session, say: Tell, language: Language) -> 
 
 def _places(loaded: Loaded, session: Session, say: Tell) -> Iterator[_Found]:
     """Where the rule may have come from, what is surest first."""
-    seen, states = context(session), loaded.flow.states
+    seen, states, silent = context(session), loaded.flow.states, list[_Found]()
     for name, state in states.items():
         if isinstance(state, model.Decision):
             yield from _of_table(state, session, say)
@@ -95,14 +97,17 @@ def _places(loaded: Loaded, session: Session, say: Tell) -> Iterator[_Found]:
         for arrow in state.transitions:
             if arrow.rule == session.rule and arrow.rule and arrow.guard and arrow.guard.decide(seen) is True:
                 yield _Found(say_guard(arrow.guard, tell=say), tuple(_names(arrow.guard)), tuple(arrow.source))
-        unclear = session.answers.get(store, UNCLEAR) == UNCLEAR and name in session.trail
-        for policy in _policies(loaded, state) if unclear else ():
+        for policy in _policies(loaded, state):
             if policy.rule and policy.rule == session.rule:
-                yield _Found(say(STAYED_UNCLEAR, question=terms.state(say, name)), (), tuple(policy.source))
+                stayed = _Found(say(STAYED_UNCLEAR, question=terms.state(say, name)), (), tuple(policy.source))
+                if session.answers.get(store) == UNCLEAR:
+                    yield stayed
+                silent += [stayed] if store not in session.answers and policy.target == session.state else []
     for event, arms in loaded.flow.on.items():
         for arm in arms:
             if arm.rule and arm.rule == session.rule and arm.target == session.state:
                 yield _Found(say(WORDS.get(event, event)), (), tuple(arm.source))
+    yield from silent
 
 
 def _policies(loaded: Loaded, question: model.Question) -> Iterator[model.NoMatch | model.VoiceSilence]:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from math import isfinite
 from typing import Any
 
+from bot import packed
 from bot.store import chain
 from bot.store.cipher import UnreadableError
 from bot.store.lanes import time_of
@@ -53,7 +54,7 @@ class Lists:
             if at == 0 and chain.cut_of(self._store.cipher, entry, line):
                 whole = False
             else:
-                lines.append(json.loads(line))
+                lines.append(packed.unpack(line))
         return lines, whole
 
     def open_tasks(self, after: str, limit: int) -> tuple[list[Task], str | None]:
