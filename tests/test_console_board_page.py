@@ -63,7 +63,7 @@ def test_axe_finds_nothing_on_any_page_in_either_language(browser: Browser, lang
         if name == "dashboard":
             browser.until("document.querySelectorAll('.chart canvas').length === 2")
         if name == "flow":
-            browser.until("document.querySelector('.picture img').naturalWidth > 0")
+            browser.until("document.querySelector('.picture svg').getBoundingClientRect().width > 0")
         assert browser.run("document.documentElement.lang") == language
         checked(browser, name if language == "en" else f"{name}-es")
         if SHOTS and language == "en" and name in ("dashboard", "simulator"):

@@ -85,7 +85,7 @@ def test_an_emergency_is_seen_taken_over_and_answered(tmp_path: Path) -> None:
             checked(browser, "stopped")
             press(browser, "form[action$=resume] button", "!!document.querySelector('form[action$=pause]')")
             browser.open(link.partition("/join")[0] + "/flows/triage")
-            browser.until("document.querySelector('.picture img').naturalWidth > 0")
+            browser.until("document.querySelector('.picture svg').getBoundingClientRect().width > 0")
             assert browser.errors == []
         finally:
             browser.close()
