@@ -131,7 +131,7 @@ def test_the_server_holds_a_whole_body_in_memory_and_refuses_a_larger_one() -> N
     """The largest upload and the largest report; waitress writes what is over its limits into a temporary file."""
     from waitress.buffers import OverflowableBuffer
 
-    from bot.console.serve import IN_MEMORY, MOST_BODY
+    from bot.console.door import IN_MEMORY, MOST_BODY
 
     buffer = OverflowableBuffer(IN_MEMORY)
     buffer.append(bytes(MOST_BODY))
@@ -140,18 +140,13 @@ def test_the_server_holds_a_whole_body_in_memory_and_refuses_a_larger_one() -> N
     assert MOST_BODY <= UPLOAD_LIMIT + 65_536
 
 
-def test_a_body_that_the_server_refuses_while_it_comes_in_is_answered_with_a_sentence_and_a_way_on(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_body_that_the_server_refuses_while_it_comes_in_is_answered_with_a_sentence_and_a_way_on() -> None:
     """200 MB, said by the length or found while reading; through the server's own reader of requests."""
-    from waitress import parser, utilities
     from waitress.adjustments import Adjustments
 
-    from bot.console.serve import IN_MEMORY, MOST_BODY, say_too_large
+    from bot.console.door import IN_MEMORY, MOST_BODY, Reader
 
-    monkeypatch.setattr(utilities.RequestEntityTooLarge, "to_response", utilities.RequestEntityTooLarge.to_response)
-    say_too_large()
-    reader = parser.HTTPRequestParser(Adjustments(max_request_body_size=MOST_BODY, inbuf_overflow=IN_MEMORY))
+    reader = Reader(Adjustments(max_request_body_size=MOST_BODY, inbuf_overflow=IN_MEMORY))
     reader.received(b"POST /outreach/new HTTP/1.1\r\nHost: x\r\nContent-Length: 200000000\r\n\r\n")
     status, headers, body = reader.error.to_response("")
     assert status.startswith("413")

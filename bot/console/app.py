@@ -20,14 +20,13 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from bot.console import assets, kept, terms
 from bot.console.desk import Desk, Visit, policy
+from bot.console.door import FORM_LIMIT, UPLOAD_LIMIT
 from bot.console.languages import sentence
 from bot.console.routes import ROUTES, Route
 from bot.logs import places
 from bot.store.client import AWAY
 
 log = logging.getLogger("bot.console")
-BODY_LIMIT = 64 * 1024
-UPLOAD_LIMIT = 4 * 1024 * 1024
 SAYS = {
     404: sentence("There is nothing here. It may have been removed, or the address is not complete."),
     405: sentence("This address is not a page."),
@@ -48,7 +47,7 @@ def create_app(desk: Desk) -> Flask:
     """The console process's app."""
     app = Flask("bot.console", static_folder=None, template_folder="templates")
     app.request_class = InMemory
-    # The library counts the piece of a file that it is just reading as memory, too; a form is held to BODY_LIMIT by _answer.
+    # The library counts the piece of a file that it is just reading as memory, too; a form is held to FORM_LIMIT by _answer.
     app.config.update(MAX_CONTENT_LENGTH=UPLOAD_LIMIT, MAX_FORM_MEMORY_SIZE=UPLOAD_LIMIT, PROPAGATE_EXCEPTIONS=False)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.globals.update(asset=assets.address, places=[route for route in ROUTES if route.nav], terms=terms)
@@ -91,7 +90,7 @@ def _guarded(route: Route, desk: Desk) -> Callable[..., Response]:
 def _answer(route: Route, visit: Visit, parts: dict[str, str]) -> Response:
     desk = visit.desk
     size = visit.request.content_length
-    if visit.request.method == "POST" and (size is None or size > (UPLOAD_LIMIT if route.upload else BODY_LIMIT)):
+    if visit.request.method == "POST" and (size is None or size > (UPLOAD_LIMIT if route.upload else FORM_LIMIT)):
         raise RequestEntityTooLarge
     if visit.request.method == "POST" and not same_origin(visit.request):
         return visit.page("refused.html", 403, why=visit.say("This form came from another site, so it was refused."))

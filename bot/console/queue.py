@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from flask import Response
 
-from bot.console import lists
+from bot.console import lists, terms
 from bot.console.desk import Clock, Visit
 from bot.console.languages import sentence
 from bot.console.lists import Column, Listing, Part, Row
-from bot.record import from_bytes
+from bot.record import Record, from_bytes
 from bot.store import Task
 from bot.store.model import CLINIC
 from bot.tasks import TASKS
@@ -26,6 +26,8 @@ COLUMNS = (
     Column("at", sentence("Since"), "time"),
     Column("against", sentence("Clock")),
     Column("owner", sentence("Who has it")),
+    Column("language", sentence("Language")),
+    Column("channel", sentence("By")),
     Column("id", sentence("Conversation"), "link"),
 )
 EMPTY = sentence(
@@ -40,8 +42,8 @@ def page(visit: Visit) -> Response:
         tasks, rest = visit.desk.lists.open_tasks(after, limit)
         names = visit.desk.people.names()
         records = visit.desk.lists.records([task.patient for task in tasks])
-        owners = [from_bytes(raw).owner if raw else None for raw in records]
-        return Part([_row(visit, task, owner, names) for task, owner in zip(tasks, owners, strict=True)], rest)
+        kept = [from_bytes(raw) if raw else None for raw in records]
+        return Part([_row(visit, task, record, names) for task, record in zip(tasks, kept, strict=True)], rest)
 
     listing = Listing("tasks", sentence("Needs attention"), EMPTY, COLUMNS, part)
     waiting = visit.desk.lists.waiting()
@@ -53,9 +55,13 @@ def _campaigns(visit: Visit) -> list[str]:
     return visit.desk.campaigns.roster.waiting() if visit.who.may("manager") and visit.form == "html" else []
 
 
-def _row(visit: Visit, task: Task, owner: str | None, names: dict[str, str]) -> Row:
-    kind = TASKS[task.kind]
+def _row(visit: Visit, task: Task, record: Record | None, names: dict[str, str]) -> Row:
+    kind, owner, session = TASKS[task.kind], record.owner if record else None, record.session if record else None
+    late = kind.minutes is not None and visit.desk.now() - task.at > kind.minutes * 60
     return {
+        "language": visit.say(terms.LANGUAGES.get(record.language, record.language)) if record else "",
+        "channel": visit.say(terms.CHANNELS.get(session.channel, session.channel)) if session else "",
+        "late": late,
         "id": task.patient,
         "href": _where(task),
         "done": f"/tasks/{task.id}/close" if task.patient == CLINIC and not task.id.startswith("sending.") else "",

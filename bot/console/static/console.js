@@ -75,6 +75,24 @@ function tell() {
 tell();
 document.addEventListener("htmx:afterSettle", tell);
 
+// -- a conversation is read from its end: what came last is in sight, unless somebody scrolled up to read --
+
+const scrolls = () => find(".scrolls");
+let held = null; // where somebody stands who scrolled up
+
+function toTheEnd() {
+  const part = scrolls();
+  if (part) part.scrollTop = held === null ? part.scrollHeight : held;
+}
+
+toTheEnd();
+document.addEventListener("scroll", ({ target }) => {
+  if (target !== scrolls()) return;
+  held = target.scrollHeight - target.scrollTop - target.clientHeight > 40 ? target.scrollTop : null;
+}, true);
+document.addEventListener("htmx:afterSettle", toTheEnd);
+window.addEventListener("resize", toTheEnd);
+
 // -- a page that cannot renew itself says so; when the session has ended, what was typed goes along to the sign-in --
 
 const changed = (field) =>
