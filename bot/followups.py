@@ -18,7 +18,9 @@ from bot.carrier import CarrierError, backoff
 from bot.conversation import CALL_SECONDS, Conversation
 from bot.counts import delivered
 from bot.outgoing import Outgoing
+from bot.outreach.roster import STEP
 from bot.outreach.sender import CampaignSender
+from bot.outreach.steps import Steps
 from bot.reconcile import SETTLE_SECONDS, Lister, reconcile
 from bot.reports import ENDED, Reports
 from bot.retention import Retention
@@ -73,6 +75,7 @@ class Office:
     settle: float = SETTLE_SECONDS
     allowed: Callable[[str], bool] = lambda phone: True
     outreach: CampaignSender | None = None
+    steps: Steps | None = None
     alerts: Alerts | None = None
     retention: Retention | None = None
     unread: Unread | None = None
@@ -84,6 +87,9 @@ def carry_out(office: Office, claim: Claim, begun: Begun) -> Result:
         return Result("put_off", "swept", office.retention.sweep(claim.id, office.now()), fresh=True)
     if begun.kind == UNREAD and office.unread is not None:
         return Result("put_off", "swept", office.unread.sweep(office.now()), fresh=True)
+    if begun.kind == STEP and office.steps is not None:
+        again = office.steps.go_on(claim.id, str(json.loads(begun.body)["c"]))
+        return Result("done", "done") if again is None else Result("put_off", "goes on", again, fresh=True)
     if begun.kind == "call_end":
         return _call_end(office, str(json.loads(begun.body)["of"]))
     campaign = office.outreach if begun.kind == "outreach" else None

@@ -93,6 +93,7 @@ class App:
                 Pace(settings.sender_rate, settings.outreach_first_hour),
                 settings.outreach_open_tasks,
             ),
+            steps=self.campaigns().steps,
             alerts=Alerts(store, channels, now, self.conversation.clinic.is_open, *settings.alert_words),
             retention=self.retention(),
             unread=Unread(store),

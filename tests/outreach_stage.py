@@ -111,7 +111,14 @@ class Clinic:
         self.sender = CampaignSender(self.roster, OURS, Pace(rate, first_hour), open_tasks)
         gate = Gate(store, lambda: self.at, limit=0, zone=ZoneInfo(ZONE))
         self.office = Office(
-            self.conversation, self.line, lambda: self.at, Sends(store), gate, settle=0.0, outreach=self.sender
+            self.conversation,
+            self.line,
+            lambda: self.at,
+            Sends(store),
+            gate,
+            settle=0.0,
+            outreach=self.sender,
+            steps=self.campaigns.steps,
         )
         self.executor = Executor(store, self.office, lambda: self.at)
 

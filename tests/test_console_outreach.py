@@ -9,10 +9,12 @@ from typing import Any
 
 import pyotp
 import pytest
+from flask import Response
 from flask.testing import FlaskClient
 
 from bot.console.app import UPLOAD_LIMIT
 from bot.console.people import Person
+from bot.forget import erase_patient
 from bot.settings import Settings
 from bot.store.store import Store
 from tests.outreach_stage import HEAD, phone, rows
@@ -21,13 +23,27 @@ from tests.test_console import SAME, Place, token_of
 BASE = "/outreach/drafts/"
 
 
-@pytest.fixture
-def place(store: Store, tmp_path: Any) -> Place:
-    return Place(store, str(tmp_path))
+class Works(Place):
+    """A console with a worker that does at once what is decided; *away*: it does not."""
+
+    def __init__(self, store: Store, tmp: str) -> None:
+        super().__init__(store, tmp)
+        self.away = False
+        self.app.after_request(self._work)
+
+    def _work(self, answer: Response) -> Response:
+        for name in [] if self.away else self.desk.campaigns.roster.all():
+            self.desk.campaigns.steps.go_on("step", name)
+        return answer
 
 
 @pytest.fixture
-def ana(place: Place) -> Person:
+def place(store: Store, tmp_path: Any) -> Works:
+    return Works(store, str(tmp_path))
+
+
+@pytest.fixture
+def ana(place: Works) -> Person:
     return place.person("manager", "Ana")
 
 
@@ -62,22 +78,22 @@ def campaign(client: FlaskClient, count: int = 3, start: int = 0) -> str:
     return found
 
 
-def small(place: Place, size: int) -> None:
+def small(place: Works, size: int) -> None:
     """Campaigns over *size* recipients need a second person."""
     made = Settings.load(
         {"SANDBOX": "1", "DATA_DIR": str(place.desk.settings.data_dir), "OUTREACH_APPROVAL": str(size)}
     )
-    Place.__init__(place, place.desk.store, str(made.data_dir))
+    Works.__init__(place, place.desk.store, str(made.data_dir))
     object.__setattr__(place.desk, "settings", made)
     place.desk.__post_init__()
 
 
-def code_of(place: Place, person: Person) -> str:
+def code_of(place: Works, person: Person) -> str:
     place.at += 60
     return pyotp.TOTP(person.secret).at(int(place.at))
 
 
-def test_a_file_becomes_a_campaign_and_the_file_is_gone(place: Place, ana: Person) -> None:
+def test_a_file_becomes_a_campaign_and_the_file_is_gone(place: Works, ana: Person) -> None:
     """Columns are found as by the command; the report names each reason; the number typed sends it."""
     client = place.browser(ana)
     text = rows(3) + f"{phone(9)},en,no,form,\nnobody,en,yes,form,\n"
@@ -104,7 +120,7 @@ def test_a_file_becomes_a_campaign_and_the_file_is_gone(place: Place, ana: Perso
     assert not [key for key in place.desk.store.client.keys("{console}draft*") if b":as" not in key]
 
 
-def test_what_is_uploaded_is_nowhere_in_clear(place: Place, ana: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_uploaded_is_nowhere_in_clear(place: Works, ana: Person, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not in the store, and not in a temporary file either, however large it is."""
 
     from werkzeug import formparser
@@ -171,7 +187,7 @@ def test_a_body_that_the_server_refuses_while_it_comes_in_is_answered_with_a_sen
     ],
 )
 def test_a_file_of_the_wrong_kind_is_refused_in_words_and_not_kept(
-    place: Place, ana: Person, raw: bytes, word: str
+    place: Works, ana: Person, raw: bytes, word: str
 ) -> None:
     client = place.browser(ana)
     answer = given(client, raw)
@@ -182,7 +198,7 @@ def test_a_file_of_the_wrong_kind_is_refused_in_words_and_not_kept(
     assert not place.desk.store.client.keys("{console}draft*")
 
 
-def test_a_file_of_thousands_of_rows_is_taken(place: Place, ana: Person) -> None:
+def test_a_file_of_thousands_of_rows_is_taken(place: Works, ana: Person) -> None:
     """Whatever the pieces are in which the server reads it."""
     client = place.browser(ana)
     for count in (1_500, 4_001):
@@ -191,7 +207,7 @@ def test_a_file_of_thousands_of_rows_is_taken(place: Place, ana: Person) -> None
     assert "Type the number of recipients, 3000, to send" in client.get(f"{here}/check").text
 
 
-def test_uploads_of_one_person_do_not_fill_the_store(place: Place, ana: Person) -> None:
+def test_uploads_of_one_person_do_not_fill_the_store(place: Works, ana: Person) -> None:
     """The newest five stay."""
     client = place.browser(ana)
     for number in range(7):
@@ -201,14 +217,14 @@ def test_uploads_of_one_person_do_not_fill_the_store(place: Place, ana: Person) 
     assert len(place.desk.store.client.keys("{console}draft:*:file")) == 5
 
 
-def test_an_upload_bomb_is_refused_before_it_is_read(place: Place, ana: Person) -> None:
+def test_an_upload_bomb_is_refused_before_it_is_read(place: Works, ana: Person) -> None:
     client = place.browser(ana)
     bomb = given(client, b"phone\n" + b"1" * UPLOAD_LIMIT)
     assert bomb.status_code == 413
     assert "4 MB" in bomb.text
 
 
-def test_a_file_without_a_header_for_the_phone_is_mapped_by_hand(place: Place, ana: Person) -> None:
+def test_a_file_without_a_header_for_the_phone_is_mapped_by_hand(place: Works, ana: Person) -> None:
     """And the word for the whole file is a consent, kept with its source, where no column states one."""
     client = place.browser(ana)
     text = f"who,number\nAna,{phone(1)}\nBen,{phone(2)}\n"
@@ -227,14 +243,14 @@ def test_a_file_without_a_header_for_the_phone_is_mapped_by_hand(place: Place, a
 
 
 def test_a_consent_column_with_an_empty_cell_is_no_consent_whatever_is_said_for_the_file(
-    place: Place, ana: Person
+    place: Works, ana: Person
 ) -> None:
     client = place.browser(ana)
     here = prepared(client, HEAD + f"{phone(1)},en,,,\n", consent_source="intake form")
     assert "No row of the file can be written to" in client.get(f"{here}/check").text
 
 
-def test_a_large_campaign_waits_for_another_manager_with_a_code(place: Place) -> None:
+def test_a_large_campaign_waits_for_another_manager_with_a_code(place: Works) -> None:
     """Not oneself, not a nurse, not without the code; and guessing codes is locked."""
     small(place, 2)
     ana, ben, nia = place.person("manager", "Ana"), place.person("manager", "Ben"), place.person("nurse", "Nia")
@@ -258,7 +274,7 @@ def test_a_large_campaign_waits_for_another_manager_with_a_code(place: Place) ->
     assert post(other, f"{there}/approve", code=code_of(place, ben)).status_code == 409
 
 
-def test_an_account_that_is_newer_than_the_request_does_not_approve(place: Place) -> None:
+def test_an_account_that_is_newer_than_the_request_does_not_approve(place: Works) -> None:
     small(place, 2)
     client = place.browser(place.person("manager", "Ana"))
     there = campaign(client)
@@ -267,7 +283,7 @@ def test_an_account_that_is_newer_than_the_request_does_not_approve(place: Place
     assert "newer than the request" in post(place.browser(late), f"{there}/approve", code=code_of(place, late)).text
 
 
-def test_pause_go_on_and_cancel_with_a_reason_and_two_managers_at_once(place: Place, ana: Person) -> None:
+def test_pause_go_on_and_cancel_with_a_reason_and_two_managers_at_once(place: Works, ana: Person) -> None:
     """The second of two presses sees how it stands; nothing is done twice."""
     client, other = place.browser(ana), place.browser(place.person("manager", "Ben"))
     there = campaign(client)
@@ -286,7 +302,7 @@ def test_pause_go_on_and_cancel_with_a_reason_and_two_managers_at_once(place: Pl
     assert place.desk.campaigns.progress(name).counts["cancelled"] == 3
 
 
-def test_a_page_that_renews_itself_is_asked_for_whole_when_it_stands_otherwise(place: Place, ana: Person) -> None:
+def test_a_page_that_renews_itself_is_asked_for_whole_when_it_stands_otherwise(place: Works, ana: Person) -> None:
     client = place.browser(ana)
     there = campaign(client)
     assert client.get(f"{there}?seen=running", headers={"X-Poll": "1"}).status_code == 200
@@ -294,7 +310,7 @@ def test_a_page_that_renews_itself_is_asked_for_whole_when_it_stands_otherwise(p
     assert (again.status_code, again.headers["HX-Refresh"]) == (204, "true")
 
 
-def test_viewers_see_counts_nurses_people_and_only_managers_act(place: Place, ana: Person) -> None:
+def test_viewers_see_counts_nurses_people_and_only_managers_act(place: Works, ana: Person) -> None:
     """A guessed campaign or draft is a 404; somebody else's draft too."""
     client = place.browser(ana)
     there = campaign(client)
@@ -327,7 +343,7 @@ def test_viewers_see_counts_nurses_people_and_only_managers_act(place: Place, an
 
 
 @pytest.mark.parametrize("step", ["/outreach/new", "send", "approve", "cancel"])
-def test_a_form_of_another_site_or_without_its_token_sends_nothing(place: Place, ana: Person, step: str) -> None:
+def test_a_form_of_another_site_or_without_its_token_sends_nothing(place: Works, ana: Person, step: str) -> None:
     client = place.browser(ana)
     there, here = campaign(client), prepared(client, rows(2, 50))
     path = {"/outreach/new": "/outreach/new", "send": f"{here}/send"}.get(step, f"{there}/{step}")
@@ -340,7 +356,7 @@ def test_a_form_of_another_site_or_without_its_token_sends_nothing(place: Place,
     assert place.desk.campaigns.progress(there.rpartition("/")[2]).state == "running"
 
 
-def test_a_script_in_a_cell_is_words_and_a_formula_in_a_result_is_text(place: Place, ana: Person) -> None:
+def test_a_script_in_a_cell_is_words_and_a_formula_in_a_result_is_text(place: Works, ana: Person) -> None:
     client = place.browser(ana)
     head = "phone,language,consent,consent_source,consent_calls,<script>alert(0)</script>\n"
     evil = f"<script>alert(1)</script>,en,yes,form,,=HYPERLINK(1)\n{phone(1)},en,yes,form,,@SUM(1)\n"
@@ -367,7 +383,7 @@ def test_a_script_in_a_cell_is_words_and_a_formula_in_a_result_is_text(place: Pl
     assert not [cell for line in told for cell in line if cell.lstrip(" \ufeff").startswith(("=", "+", "-", "@", "\t"))]
 
 
-def test_the_files_to_take_away_are_in_the_readers_language(place: Place, ana: Person) -> None:
+def test_the_files_to_take_away_are_in_the_readers_language(place: Works, ana: Person) -> None:
     """Report and result, header and reasons; the clinic's own columns stay as they are."""
     client = place.browser(ana)
     client.set_cookie("console-language", "es")
@@ -391,7 +407,7 @@ def test_the_files_to_take_away_are_in_the_readers_language(place: Place, ana: P
     ]
 
 
-def test_after_an_injury_is_chosen_beside_the_flow(place: Place, ana: Person) -> None:
+def test_after_an_injury_is_chosen_beside_the_flow(place: Works, ana: Person) -> None:
     client = place.browser(ana)
     here = prepared(client, rows(1), flow="outreach", told_cause="injury")
     assert "after your care" in client.get(f"{here}/check").text
@@ -403,7 +419,7 @@ def test_after_an_injury_is_chosen_beside_the_flow(place: Place, ana: Person) ->
     )
 
 
-def test_an_expired_session_loses_neither_the_file_nor_the_number(place: Place, ana: Person) -> None:
+def test_an_expired_session_loses_neither_the_file_nor_the_number(place: Works, ana: Person) -> None:
     """Signed out in the middle: the draft is still there, and the number comes back ready to be sent."""
     client = place.browser(ana)
     here = prepared(client, rows(2))
@@ -421,7 +437,7 @@ def test_an_expired_session_loses_neither_the_file_nor_the_number(place: Place, 
     assert "Choose a file first" in nothing.text
 
 
-def test_the_same_file_by_two_managers_is_one_campaign_and_once_more_only_when_said(place: Place, ana: Person) -> None:
+def test_the_same_file_by_two_managers_is_one_campaign_and_once_more_only_when_said(place: Works, ana: Person) -> None:
     """Also when the button of a repeat is pressed twice."""
     client, other = place.browser(ana), place.browser(place.person("manager", "Ben"))
     one, two = prepared(client, rows(2)), prepared(other, rows(2))
@@ -436,31 +452,93 @@ def test_the_same_file_by_two_managers_is_one_campaign_and_once_more_only_when_s
 
 
 def test_a_repeat_whose_process_died_or_whose_button_was_pressed_twice_is_the_same_campaign(
-    place: Place, ana: Person, monkeypatch: pytest.MonkeyPatch
+    place: Works, ana: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The draft has its campaign's name before the first recipient enters, and keeps it."""
     client = place.browser(ana)
     campaign(client)
     here = prepared(client, rows(3), again="yes")
-    enter = place.desk.campaigns.roster.enter
+    create = place.desk.campaigns.roster.create
 
-    def die(*_: object) -> list[str]:
+    def die(*_: object, **more: object) -> bool:
+        create(*_, **more)  # type: ignore[arg-type]
         raise KeyError
 
-    monkeypatch.setattr(place.desk.campaigns.roster, "enter", die)
+    place.away = True
+    monkeypatch.setattr(place.desk.campaigns.roster, "create", die)
     assert post(client, f"{here}/send", count="3").status_code == 500
     half = place.desk.campaigns.roster.all()[0]
-    assert "send the same file again" in client.get(f"/outreach/{half}").text
-    assert f"{here}/check" in client.get(f"/outreach/{half}").text
-    monkeypatch.setattr(place.desk.campaigns.roster, "enter", enter)
+    assert "The recipients are being entered" in client.get(f"/outreach/{half}").text
+    monkeypatch.setattr(place.desk.campaigns.roster, "create", create)
     raw = place.desk.store.client.get(f"{{console}}draft:{here.rpartition('/')[2]}:file")
     assert post(client, f"{here}/send", count="3").headers["Location"] == f"/outreach/{half}"
     assert raw
+    place.away = False
+    client.get("/outreach")
     assert place.desk.campaigns.progress(half).counts["queued"] == 3
     assert len(place.desk.campaigns.roster.all()) == 2
 
 
-def test_the_trail_tells_who_uploaded_viewed_confirmed_and_took_away(place: Place, ana: Person) -> None:
+def test_a_press_of_send_writes_the_decision_down_and_a_worker_enters_whom_it_confirmed(
+    place: Works, ana: Person
+) -> None:
+    """The page comes at once and tells how far the worker is. Whoever could not be written to when the number was typed is
+    not entered although it would be possible now, and whoever said STOP since is not either."""
+    client = place.browser(ana)
+    place.desk.conversation.hear(phone(0), "sms", "hi", "h1")  # in a conversation now, not any more in two days
+    here = prepared(client, rows(600))
+    place.away = True
+    there = post(client, f"{here}/send", count="599").headers["Location"]
+    assert "0 of 599 entered" in client.get(there).text
+    place.desk.conversation.hear(phone(1), "sms", "STOP", "h2")
+    place.at += 2 * 86_400
+    place.away, client = False, place.browser(ana)
+    client.get("/outreach")
+    found = place.desk.campaigns.progress(there.rpartition("/")[2])
+    assert (found.state, found.counts) == ("waiting", {"queued": 598})
+    told = {row[0]: row[2:] for row in csv.reader(io.StringIO(client.get(f"{there}/result.csv").text))}
+    assert told["2"] == ["refused", "this patient is in a conversation right now"]
+    assert told["3"] == ["refused", "this patient has opted out"]
+    assert told["4"] == ["queued", "waits for its turn"]
+
+
+def test_a_cancel_ends_the_entering_and_takes_back_who_is_in(
+    place: Works, ana: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.outreach.steps.AT_ONCE_SECONDS", -1.0)  # one chunk in one go
+    client = place.browser(ana)
+    here = prepared(client, rows(1200))
+    place.away = True
+    there = post(client, f"{here}/send", count="1200").headers["Location"]
+    name = there.rpartition("/")[2]
+    assert place.desk.campaigns.steps.go_on("step", name) == place.at
+    assert "500 of 1,200 entered" in client.get(there).text
+    post(client, f"{there}/cancel", why="the wrong file")
+    assert place.desk.campaigns.steps.go_on("step", name) is None
+    assert place.desk.campaigns.progress(name).counts == {"cancelled": 500}
+    assert not place.desk.campaigns.steps.underway.has_file(name)
+
+
+def test_who_is_erased_while_a_file_waits_to_be_entered_takes_the_file_along(place: Works, ana: Person) -> None:
+    """It holds their number. The same file again goes on where it was, without them."""
+    store = place.desk.store
+    place.desk.conversation.hear(phone(2), "sms", "hi", "h1")
+    place.at += 2 * 86_400
+    client = place.browser(ana)
+    here = prepared(client, rows(3))
+    place.away = True
+    there = post(client, f"{here}/send", count="3").headers["Location"]
+    place.at += 5
+    erase_patient(store, store.cipher.patient_id(phone(2)), place.at)
+    assert "send the same file again" in client.get(there).text
+    here = prepared(client, rows(3))
+    place.away = False
+    assert post(client, f"{here}/send", count="3").headers["Location"] == there
+    assert place.desk.campaigns.progress(there.rpartition("/")[2]).counts == {"queued": 2}
+    assert "erased after the file was given" in client.get(f"{there}/result.csv").text
+
+
+def test_the_trail_tells_who_uploaded_viewed_confirmed_and_took_away(place: Works, ana: Person) -> None:
     """Ids and fixed words only: no name of a file, no number."""
     client = place.browser(ana)
     there = campaign(client)
@@ -485,7 +563,7 @@ def test_the_trail_tells_who_uploaded_viewed_confirmed_and_took_away(place: Plac
     assert not [entry for entry in place.trail if "patients.csv" in str(entry) or "+1713" in str(entry)]
 
 
-def test_a_list_of_recipients_pages_and_filters(place: Place, ana: Person) -> None:
+def test_a_list_of_recipients_pages_and_filters(place: Works, ana: Person) -> None:
     client = place.browser(ana)
     there = campaign(client, 120)
     seen, after = [], f"{there}/people.json"

@@ -43,6 +43,7 @@ MEMBERS = {
 DID = {
     "made": sentence("prepared"),
     "sent": sentence("sent"),
+    "goes on": sentence("went on entering"),
     "asks for approval": sentence("asked for a second person"),
     "approved": sentence("approved"),
     "paused": sentence("paused"),
@@ -216,6 +217,8 @@ def _one(visit: Visit, campaign: str, status: int = 200, error: str = "") -> Res
         by=names.get(found.by, found.by),
         stands=visit.say(STATES[found.state]),
         done=_done(found),
+        entered=sum(found.counts.values()),
+        goes_on=found.state == "entering" and desk.campaigns.steps.underway.has_file(campaign),
         members=list(_counts(visit, found)),
         refused=[(name, visit.say(SAYS.get(name, name)), count) for name, count in found.refused.items()],  # type: ignore[call-overload]
         log=[_did(visit, one, names) for one in reversed(found.log)],
@@ -293,8 +296,9 @@ def _members(visit: Visit, campaign: str, after: int) -> Iterator[Row]:
         for one, told in zip(members, roster.states(campaign, members), strict=True):
             if one.row > after:
                 state, _, detail = told.partition("|")
-                state = "refused" if one.why or not state else state
-                says = visit.say(SAYS.get(one.why, one.why)) if one.why else _in_words(visit, detail)  # type: ignore[call-overload]
+                why = "" if state else one.why
+                says = visit.say(SAYS.get(why, why)) if why else _in_words(visit, detail)  # type: ignore[call-overload]
+                state = state or "refused"
                 yield {
                     "row": one.row,
                     "id": one.patient if state != "refused" else "",

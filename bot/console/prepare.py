@@ -171,7 +171,8 @@ def check(visit: Visit, draft: str) -> Response:
 
 
 def send(visit: Visit, draft: str) -> Response:
-    """Send, when the number typed is the number of recipients as of now. Pressed again it is the same campaign."""
+    """Write down that it is sent, when the number typed is that of the recipients in the report; a worker does the rest.
+    Pressed again it is the same campaign."""
     found, drafts = visit.desk.drafts.find(draft, visit.who.id), visit.desk.drafts
     if found is None:
         return gone(visit, draft)
@@ -180,7 +181,7 @@ def send(visit: Visit, draft: str) -> Response:
     if before and campaigns.roster.state(before) not in (None, "entering"):
         return _sent(visit, found, before)
     try:
-        plan = campaigns.plan(drafts.raw(found), found.options)
+        plan = drafts.plan(found, lambda raw: campaigns.plan(raw, found.options))
     except SheetError:
         return _check(visit, found)
     typed = "".join(visit.typed("count", 12).split()).replace(",", "").replace(".", "")
@@ -193,7 +194,7 @@ def send(visit: Visit, draft: str) -> Response:
     name = drafts.sent_as(found.id, campaigns.name_for(plan))
     visit.audit("campaign sent", name, f"{len(plan.accepted)} recipients")
     try:
-        campaigns.send(plan, visit.who.id, name)
+        campaigns.order(plan, drafts.raw(found), visit.who.id, name)
     except SentError as error:
         return _sent(visit, found, error.campaign)
     except CampaignError as error:

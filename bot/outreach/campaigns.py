@@ -6,28 +6,27 @@ that waits in a campaign that does not run is put off, never sent and never lost
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from bot.codes import in_words, reason_in_words
 from bot.conversation import Conversation
 from bot.outreach.csvout import lines, plan_lines
-from bot.outreach.judge import SAYS, refusal, with_consent
-from bot.outreach.pacing import Pace, times
-from bot.outreach.plan import Example, Options, Plan, Row, Terms, call_flow_of, make_plan
-from bot.outreach.roster import CHUNK, Did, Enrolment, Member, Roster, State
+from bot.outreach.judge import SAYS
+from bot.outreach.pacing import Pace
+from bot.outreach.plan import Example, Options, Plan, Terms, make_plan, sampled
+from bot.outreach.roster import Did, Roster, State
 from bot.outreach.sheet import read_sheet
-from bot.record import Record, from_bytes, to_bytes
+from bot.outreach.steps import CampaignError as CampaignError
+from bot.outreach.steps import Steps
+from bot.record import Record, from_bytes
 from bot.settings import Settings
 from bot.store.store import Store
-from bot.told import Told, told
+from bot.told import told
 
-PARK_SECONDS = 6 * 3600.0  # an effect of a campaign that does not run looks again after this, spread over an hour
-ATTEMPTS = 8
 # What a result says beside a state that has no reason of its own.
 BECOMES = {
     "": "the sending was broken off; send the same file again to go on",
@@ -38,14 +37,6 @@ BECOMES = {
     "unknown": "it may have been sent; see the tasks and the carrier's log",
     "cancelled": "the campaign was cancelled before its turn",
 }
-
-
-class CampaignError(Exception):
-    """It cannot be done now; *told* says why and what to do."""
-
-    def __init__(self, told: Told) -> None:
-        super().__init__(str(told))
-        self.told = told
 
 
 class SentError(CampaignError):
@@ -79,16 +70,12 @@ class Progress:
     examples: tuple[Example, ...]
 
 
-def parked_until(row: int, now: float) -> float:
-    """When an effect of a campaign that does not run looks again."""
-    return now + PARK_SECONDS + row * 7 % 3600
-
-
 class Campaigns:
     """All campaigns of one deployment. *terms* is what plans need; *forget* gives the pace back when much is taken back."""
 
     def __init__(self, roster: Roster, terms: Terms, now: Callable[[], float], sender: str) -> None:
         self.roster, self.terms, self.now, self.sender = roster, terms, now, sender
+        self.steps = Steps(roster, terms, now)
 
     # -- before --
 
@@ -120,14 +107,25 @@ class Campaigns:
         self.roster.create(campaign, self._body(plan, by), now, by)
         if self.roster.state(campaign) != "entering":
             raise SentError(campaign)
-        shared = self._shared(campaign, plan.options)
-        for number, start in enumerate(range(0, len(plan.rows), CHUNK)):
-            self._enter(campaign, number, plan, plan.rows[start : start + CHUNK], shared, by)
-        to: State = "waiting" if plan.needs_approval else "running"
-        self.roster.turn(campaign, ["entering"], to, self.now(), by, "sent" if to == "running" else "asks for approval")
-        if to == "running":
-            self._release(campaign)
+        if not self.steps.enter(campaign, plan):
+            self.steps.go_on("", campaign)  # it was cancelled meanwhile
+            raise CampaignError(told("It is {state}.", state=self.roster.state(campaign)))
+        self.steps.entered(campaign)
         return campaign
+
+    def order(self, plan: Plan, raw: bytes, by: str, campaign: str) -> None:
+        """As send, but a worker enters the recipients: exactly those of *plan*, less whoever must not be written to by
+        then. Raises as send."""
+        if plan.blockers:
+            raise CampaignError(plan.blockers[0])
+        refused = {row.number: row.why for row in plan.rows if row.why is not None}
+        self.steps.underway.keep_file(campaign, {"options": asdict(plan.options), "refused": refused}, raw)
+        now, body = self.now(), self._body(plan, by)
+        if self.roster.create(campaign, body, now, by, step=True):
+            return
+        if not self.roster.turn(campaign, ["entering"], "entering", now, by, "goes on", step=True):
+            self.steps.underway.drop_file(campaign)
+            raise SentError(campaign)
 
     # -- while it runs --
 
@@ -137,7 +135,6 @@ class Campaigns:
         if kept is not None and kept.body["by"].casefold() == by.casefold():
             raise CampaignError(told("Whoever made a campaign cannot approve it; another person must."))
         self._turn(campaign, ["waiting"], "running", by, "approved")
-        self._release(campaign)
 
     def pause(self, campaign: str, by: str, why: str = "") -> None:
         """Nothing more is sent, from the next recipient on."""
@@ -147,14 +144,12 @@ class Campaigns:
     def resume(self, campaign: str, by: str) -> None:
         """Go on with those who wait, at the pace from now; nobody is written to again."""
         self._turn(campaign, ["paused", "running"], "running", by, "resumed")
-        self._release(campaign)
 
     def cancel(self, campaign: str, by: str, why: str = "") -> None:
-        """Stop for good, from the next recipient on, and take back all who wait."""
+        """Stop for good, from the next recipient on; a worker takes back all who wait."""
         allowed: list[State] = ["entering", "waiting", "running", "paused", "cancelled"]
         self._turn(campaign, allowed, "cancelled", by, "cancelled", why)
         self.roster.forget_pace(self.sender, campaign)
-        self.roster.cancel(self.roster.effect(campaign, one.patient, one.row) for one in self._waiting(campaign))
 
     def progress(self, campaign: str) -> Progress:
         """Where it stands; a few short commands, whatever its size. Raises CampaignError when there is none."""
@@ -164,7 +159,9 @@ class Campaigns:
         counts, body = self.roster.counts(campaign), kept.body
         done = kept.state == "running" and not counts["queued"]
         ends = self.roster.ends(campaign) or body["ends"]
-        opens = min((self.terms.hours(one).next_open(self.now()) for one in body["samples"]), default=self.now())
+        opens = min(
+            (self.terms.hours(sampled(one)).next_open(self.now()) for one in body["samples"]), default=self.now()
+        )
         return Progress(
             campaign, "done" if done else kept.state, body["flow"], body["by"], body["made"], ends,
             body["rows"], body["recipients"], counts, body["refused"], kept.log,
@@ -187,7 +184,7 @@ class Campaigns:
         for members in self.roster.rows(campaign):
             for one, state in zip(members, self.roster.states(campaign, members), strict=True):
                 name, _, detail = state.partition("|")
-                if one.why:
+                if one.why and not name:
                     name, detail = "refused", say(SAYS.get(one.why, one.why))  # type: ignore[call-overload]
                 elif detail.isdecimal():
                     detail = in_words(int(detail), say)
@@ -196,7 +193,8 @@ class Campaigns:
                 yield [str(one.row), one.patient, say(name or "not entered"), detail]
 
     def _turn(self, campaign: str, allowed: list[State], to: State, by: str, did: str, why: str = "") -> None:
-        if not self.roster.turn(campaign, allowed, to, self.now(), by, did, why):
+        step = to in ("running", "cancelled")
+        if not self.roster.turn(campaign, allowed, to, self.now(), by, did, why, step=step):
             state = self.roster.state(campaign)
             if state is None:
                 raise CampaignError(told("There is no campaign {campaign}.", campaign=campaign))
@@ -217,89 +215,6 @@ class Campaigns:
             "consent": plan.options.consent_source,
             "examples": [[one.language, one.via, one.body, one.segments] for one in plan.examples],
         }  # fmt: skip
-
-    def _shared(self, campaign: str, options: Options) -> dict[str, Any]:
-        return {
-            "c": campaign,
-            "f": options.flow,
-            "cf": call_flow_of(self.terms.clinic, options),
-            "ch": options.call_after_hours,
-            **({"k": dict(options.told)} if options.told else {}),
-        }
-
-    def _enter(self, campaign: str, number: int, plan: Plan, rows: list[Row], shared: dict[str, Any], by: str) -> None:
-        segments, options = plan.segments, plan.options
-        members = [
-            Member(row.number, row.patient, row.zone, segments.get(row.language(options.language), 1), row.why)
-            for row in rows
-        ]
-        # The chunk first: a recipient that entered is always found again.
-        self.roster.keep_rows(campaign, number, members)
-        left = [(row, one) for row, one in zip(rows, members, strict=True) if row.why is None]
-        refused: dict[int, str] = {}
-        for _ in range(ATTEMPTS):
-            enrolments = list(self._enrolments(plan, left, shared, by, refused))
-            answers = self.roster.enter(campaign, enrolments)
-            again = {one.member.row for one, said in zip(enrolments, answers, strict=True) if said == "conflict"}
-            left = [(row, one) for row, one in left if row.number in again]
-            if not left:
-                break
-        if refused:
-            self.roster.keep_rows(
-                campaign, number, [replace(one, why=refused.get(one.row, one.why)) for one in members]
-            )
-        if left:
-            raise CampaignError(told("Some patients are writing right now; send the same file again to go on."))
-
-    def _enrolments(
-        self, plan: Plan, rows: list[tuple[Row, Member]], shared: dict[str, Any], by: str, refused: dict[int, str]
-    ) -> Iterator[Enrolment]:
-        """Judged again with the newest record: whoever opted out since the plan does not enter."""
-        now, known = self.now(), self.roster.load([row.patient for row, _ in rows])
-        for row, member in rows:
-            raw, version = known.get(row.patient, (None, "0|"))
-            record = from_bytes(raw) if raw else None
-            if row.stated is None:
-                continue
-            why = refusal(record, row.stated, row.via == "call", plan.options.call_landlines, now)
-            if why:
-                refused[row.number] = why
-                continue
-            speaks = row.language(plan.options.language)
-            kept = with_consent(record, row.phone, row.stated, by, plan.mark).but(speaks=speaks)
-            event = {"at": now, "in": "entered", "campaign": shared["c"], "row": row.number}
-            body = {**shared, "p": row.patient, "v": row.via, "sg": member.segments}
-            yield Enrolment(
-                member, version, to_bytes(kept), json.dumps(event).encode(), json.dumps(body).encode(),
-                parked_until(row.number, now),
-            )  # fmt: skip
-
-    def _release(self, campaign: str) -> None:
-        """Give everybody who waits a time. Half done is harmless: the rest look by themselves (PARK_SECONDS)."""
-        kept = self.roster.kept(campaign)
-        if kept is None:
-            return
-        hours = dict(enumerate(self.terms.hours(sample) for sample in kept.body["samples"]))
-        effects, zones, segments = [], [], []
-        for one in self._waiting(campaign):
-            effects.append(self.roster.effect(campaign, one.patient, one.row))
-            zones.append(one.zone)
-            segments.append(one.segments)
-        now = ends = self.now()
-        sent = sum(self.roster.counts(campaign).values()) - len(effects)
-
-        def due() -> Iterator[tuple[str, float]]:
-            nonlocal ends
-            for index, ends in times(zones, segments, hours, self.terms.pace, now, sent):
-                yield effects[index], ends
-
-        self.roster.bring_forward(due())
-        self.roster.set_ends(campaign, ends)
-
-    def _waiting(self, campaign: str) -> Iterator[Member]:
-        for members in self.roster.rows(campaign):
-            states = self.roster.states(campaign, members)
-            yield from (one for one, state in zip(members, states, strict=True) if state == "queued")
 
 
 def records_of(roster: Roster) -> Callable[[list[str]], dict[str, Record]]:

@@ -22,7 +22,7 @@ Via = Literal["sms", "call"]
 Why = Literal[
     "no_phone", "bad_phone", "damaged_phone", "extension", "no_person", "region", "landline", "duplicate", "opted_out",
     "no_consent", "no_source", "bad_date", "said_no", "wrong_number", "taken_over", "emergency", "open_session",
-    "bad_language", "no_call_consent",
+    "bad_language", "no_call_consent", "erased",
 ]  # fmt: skip
 
 SAYS: dict[Why, str] = {
@@ -45,6 +45,7 @@ SAYS: dict[Why, str] = {
     "open_session": "this patient is in a conversation right now",
     "bad_language": "the language is not en or es",
     "no_call_consent": "a landline, and no consent to calls is recorded or stated (consent_calls)",
+    "erased": "this patient was erased after the file was given",
 }
 REST_SECONDS = 24 * 3600  # as in a turn: a walk that rested longer is history
 _YES = frozenset({"yes", "y", "true", "1", "x", "si", "sí"})

@@ -120,8 +120,8 @@ class Example:
 @dataclass(frozen=True)
 class Plan:
     """The whole campaign before it is sent. *mark* names file and flow: the same file makes the same mark. Times are
-    epoch seconds, *cost* millionths of a dollar. *samples*: for each
-    of *hours* the beginning of a number that has them. *blockers*: why it cannot be sent; *warnings*: what to think of first."""
+    epoch seconds, *cost* millionths of a dollar. *samples*: for each of *hours* the beginning of a number that has them
+    (`sampled` makes it one). *blockers*: why it cannot be sent; *warnings*: what to think of first."""
 
     mark: str
     options: Options
@@ -215,6 +215,11 @@ def mark_of(raw: bytes, options: Options) -> str:
     return digest.hexdigest()
 
 
+def sampled(beginning: str) -> str:
+    """A number, of nobody in particular, that begins so."""
+    return beginning.ljust(12, "0")
+
+
 class _Zones:
     """Numbers the different opening hours; asks once for each exchange (numbers of +1 share them by seven digits)."""
 
@@ -231,7 +236,7 @@ class _Zones:
             found = self._ask(phone)
             number = self._numbers.setdefault(found, len(self._numbers))
             if number == len(self.samples):
-                self.samples.append(phone[:8].ljust(12, "0"))
+                self.samples.append(phone[:8])  # never a whole number: a campaign names nobody
             self.hours[number], self._known[key] = found, number
         return self._known[key]
 

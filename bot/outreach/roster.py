@@ -1,17 +1,20 @@
 """Campaigns in Redis: what each is, who is in it, and how far it has come. Storage only; decides nothing.
 
 Keys (``{bC}`` = bucket of the campaign's id, ``{bN}`` = bucket of a patient):
-  {bC}c:<id>      hash: s state, b sealed body          {bC}c:<id>:log   who did what when, sealed
+  {bC}c:<id>      hash: s state, b sealed body, e end, n and r: underway.py
+  {bC}c:<id>:log  who did what when, sealed
   {bC}c:<id>:rows chunk number -> sealed rows: opaque patient ids and reasons, never a phone
   {bN}cr:<id>     row -> state of the recipient         {bN}cn:<id>      state -> how many, kept by the same script
   {bL}campaigns   ids by the time they were made (the clinic's bucket)
-A recipient's effect is ``<bucket>-<campaign>.<row>``: what the carrier reports of it finds its row without a look-up.
+A recipient's effect is ``<bucket>-<campaign>.<row>``: what the carrier reports of it finds its row without a look-up. What
+a worker does for a whole campaign is an effect ``<bucket>-step.<campaign>.<random>`` of kind STEP, written with the decision.
 """
 
 from __future__ import annotations
 
 import json
 import re
+import secrets
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -24,6 +27,7 @@ from bot.outreach import scripts
 from bot.store.store import Store, head_of
 
 State = Literal["entering", "waiting", "running", "paused", "cancelled"]
+STEP = "campaign"  # the kind of effect
 KEEP_SECONDS = 400 * 86_400
 CHUNK = 500
 SLACK = 0.25  # seconds: what becomes due between two looks of a relay leaves together
@@ -112,21 +116,42 @@ class Roster:
 
     # -- a campaign --
 
-    def create(self, campaign: str, body: dict[str, Any], at: float, who: str) -> bool:
-        """Write a new campaign in state ``entering``; False when it is there already (nothing changes then)."""
+    def create(self, campaign: str, body: dict[str, Any], at: float, who: str, *, step: bool = False) -> bool:
+        """Write a new campaign in state ``entering``; False when it is there already (nothing changes then). *step*: a
+        worker goes on with it."""
         key = self.key(campaign)
         sealed = self.cipher.seal(key, json.dumps(body).encode())
         self.client.zadd(self._list(), {campaign: at}, nx=True)
         entry = self._entry(key, at, who, "made")
-        return bool(self._create(keys=[key, f"{key}:log"], args=[sealed, entry, KEEP_SECONDS]))
+        keys, planned = self._step(campaign, at, wanted=step)
+        return bool(self._create(keys=[key, f"{key}:log", *keys], args=[sealed, entry, KEEP_SECONDS, *planned]))
 
     def turn(
-        self, campaign: str, allowed: Sequence[State], to: State, at: float, who: str, did: str, why: str = ""
+        self,
+        campaign: str,
+        allowed: Sequence[State],
+        to: State,
+        at: float,
+        who: str,
+        did: str,
+        why: str = "",
+        *,
+        step: bool = False,
     ) -> bool:
-        """From one of *allowed* to *to*, with a line in its log; False when it is in another state."""
+        """From one of *allowed* to *to*, with a line in its log; False when it is in another state. *step*: a worker does
+        what follows from it."""
         key = self.key(campaign)
-        args = [to, self._entry(key, at, who, did, why), KEEP_SECONDS, *allowed]
-        return bool(self._turn(keys=[key, f"{key}:log"], args=args))
+        keys, planned = self._step(campaign, at, wanted=step)
+        args = [to, self._entry(key, at, who, did, why), KEEP_SECONDS, *planned, *allowed]
+        return bool(self._turn(keys=[key, f"{key}:log", *keys], args=args))
+
+    def _step(self, campaign: str, at: float, *, wanted: bool) -> tuple[list[str], list[Any]]:
+        """Each its own effect: one that a worker is about to finish must not take a newer one with it."""
+        bucket = self.store.bucket(campaign)
+        tag, effect = self.store.tag(bucket), f"{bucket:x}-step.{campaign}.{secrets.token_hex(4)}"
+        keys = [f"{tag}e:{effect}", f"{tag}due"]
+        body = self.cipher.seal(keys[0], json.dumps({"c": campaign}).encode())
+        return keys, [effect if wanted else "", at, STEP, body]
 
     def state(self, campaign: str) -> State | None:
         """One command: asked before each send."""
@@ -228,9 +253,10 @@ class Roster:
         args = [row, state, RANK[state], detail, *(word for pair in RANK.items() for word in pair)]
         return bool(self._move(keys=[f"{tag}cr:{campaign}", f"{tag}cn:{campaign}"], args=args))
 
-    def bring_forward(self, effects: Iterable[tuple[str, float]]) -> int:
-        """New due times for effects that wait; those being sent right now keep theirs. How many were moved."""
-        calls = ((self._places(effect), [effect, due]) for effect, due in effects)
+    def bring_forward(self, effects: Iterable[tuple[str, float]], after: float = 0.0) -> int:
+        """New due times for effects that wait; those being sent right now keep theirs, and those that are due until
+        *after*. How many were moved."""
+        calls = ((self._places(effect), [effect, due, after]) for effect, due in effects)
         return sum(int(done) for done in self._many(self._due, calls))
 
     def cancel(self, effects: Iterable[str]) -> int:

@@ -1,27 +1,48 @@
 """The Lua of campaigns. Every script is idempotent: a lost reply may run it again. Keys: see roster.py."""
 
-from bot.store.lanes import PLAN
+from bot.store.lanes import LANE, PLAN
 
-CREATE = """
+# What is decided and what a worker does about it are one step. KEYS: the campaign, its log, the worker's effect, due.
+# *at*: where its id, its time, its kind and its sealed body begin; no id: there is nothing to do.
+_STEP = (
+    PLAN
+    + """
+local function step(at)
+  if ARGV[at] == '' then return end
+  redis.call('HSET', KEYS[3], 'k', ARGV[at + 2], 'd', ARGV[at + 3])
+  plan(KEYS[4], ARGV[at + 1], ARGV[at + 2], ARGV[at])
+end
+"""
+)
+
+CREATE = (
+    _STEP
+    + """
 if redis.call('HSETNX', KEYS[1], 's', 'entering') == 0 then return 0 end
 redis.call('HSET', KEYS[1], 'b', ARGV[1])
 redis.call('RPUSH', KEYS[2], ARGV[2])
 redis.call('EXPIRE', KEYS[1], ARGV[3]); redis.call('EXPIRE', KEYS[2], ARGV[3])
+step(4)
 return 1
 """
+)
 
-TURN = """
+TURN = (
+    _STEP
+    + """
 local have = redis.call('HGET', KEYS[1], 's')
-for at = 4, #ARGV do
+for at = 8, #ARGV do
   if have == ARGV[at] then
     redis.call('HSET', KEYS[1], 's', ARGV[1])
     redis.call('RPUSH', KEYS[2], ARGV[2])
     redis.call('EXPIRE', KEYS[2], ARGV[3])
+    step(4)
     return 1
   end
 end
 return 0
 """
+)
 
 # The recipient's consent, log line and effect in one step; the roster says whether it was done before.
 ENTER = (
@@ -54,12 +75,15 @@ redis.call('HINCRBY', KEYS[2], ARGV[2], 1)
 return 1
 """
 
-# What a worker has in hand keeps its time. KEYS: the effect, due, held.
+# What a worker has in hand keeps its time, and so does what is due until ARGV[3]. KEYS: the effect, due, held.
 DUE = (
     PLAN
+    + f"local LANE = {LANE}"
     + """
 local got = redis.call('HMGET', KEYS[1], 'k', 's')
 if not got[1] or got[2] or redis.call('ZSCORE', KEYS[3], ARGV[1]) then return 0 end
+local score = redis.call('ZSCORE', KEYS[2], ARGV[1])
+if score and tonumber(score) - (lanes[got[1]] or 1) * LANE <= tonumber(ARGV[3]) then return 0 end
 plan(KEYS[2], ARGV[2], got[1], ARGV[1])
 return 1
 """

@@ -11,10 +11,10 @@ from typing import Any
 
 from bot.conversation import Conversation
 from bot.outgoing import Outgoing
-from bot.outreach.campaigns import parked_until
 from bot.outreach.opening import opening
 from bot.outreach.pacing import Pace
 from bot.outreach.roster import Roster, parts_of
+from bot.outreach.steps import parked_until
 from bot.record import Record
 from bot.turn import Turn
 
@@ -121,7 +121,7 @@ class CampaignSender:
 
     def _decide(self, talk: Conversation, patient: str, effect: str, told: Mapping[str, Any]) -> Outgoing:
         def decide(record: Record, now: float) -> tuple[Turn, bytes]:
-            made = opening(talk.clinic, patient, record, effect, told, talk.hours(record.phone), now)
+            made = opening(talk.clinic, patient, record, effect, told, talk.hours(record.whereabouts), now)
             if made.later is not None:
                 raise _NotYetError(made.why, made.later)
             out = {"phone": record.phone, "body": made.body, "why": made.why, "call": made.call}
