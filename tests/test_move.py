@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from bot.counts import Prices
 from bot.counts_command import missing
 from bot.store import backup
 from bot.store.audit import Audit, Entry
@@ -72,7 +73,8 @@ def goes_on(before: Clinic, store: Store) -> Clinic:
     assert Audit(store.client, cipher).head() == Audit(old.client, cipher).head()
     weeks = ["2025-11-24"]
     assert Counted(store).weeks(weeks) == Counted(old).weeks(weeks) != [{}]
-    assert not missing(store, after.at, ZONE)
+    clinic = after.conversation.clinic
+    assert not missing(store, after.at, ZONE, Prices(*clinic.prices, clinic.opt_out_mode))
     for number, said in PATIENTS.items():
         for turn, words in enumerate(said):
             given = (phone(number), "sms", words, f"{number}.{turn}")
