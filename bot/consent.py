@@ -97,9 +97,10 @@ def may_follow_up(
 
 
 def may_still_send(
-    record: Record, kind: str, told: Mapping[str, Any], hours: Hours, now: float, *, call: bool
+    record: Record, kind: str, told: Mapping[str, Any], hours_of: Callable[[str], Hours], now: float, *, call: bool
 ) -> Verdict:
-    """A send that was decided and had to wait (carrier, stop, crash): does it still hold? *told* is the effect's body."""
+    """A send that was decided and had to wait (carrier, stop, crash): does it still hold? *told* is the effect's body,
+    *hours_of* gives the hours of a place, which costs more than all the rest."""
     if record.opted_out:
         return Verdict(False, "opted out since")
     if not call and "landline" in record.facts:
@@ -112,7 +113,7 @@ def may_still_send(
         return Verdict(True, "asked for")
     if kind == "silence" and (record.session is None or record.session.turn != told["t"] + 1):
         return Verdict(False, "the patient has moved on")
-    if not told.get("safety") and not hours.open(now):
+    if not told.get("safety") and not (hours := hours_of(record.whereabouts)).open(now):
         return Verdict(False, "quiet hours", hours.next_open(now))
     return Verdict(True, "still holds")
 

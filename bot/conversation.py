@@ -284,7 +284,7 @@ class Conversation:
         """Whether what was decided may leave now; asked right before the carrier, of the record that is *kept* now. The
         log says what was kept back."""
         record, now = from_bytes(kept) if kept else Record(""), self.now()
-        verdict = may_still_send(record, kind, told, self.hours(record.whereabouts), now, call=call)
+        verdict = may_still_send(record, kind, told, self.hours, now, call=call)
         since = plan.overtaken(self.clinic, record, plan.due_effect(effect_id, told)) if kind == "follow_up" else None
         verdict = Verdict(False, since) if since else verdict
         if not verdict.go and verdict.later is None:

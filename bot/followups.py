@@ -29,6 +29,7 @@ from bot.store.counted import Counted
 from bot.store.heard import UNREAD
 from bot.store.model import Begun, Claim
 from bot.store.retain import KIND as RETENTION
+from bot.store.runner import Call
 from bot.store.sends import Sends
 from bot.undelivered import Lost
 from bot.unread import Unread
@@ -42,13 +43,14 @@ LOOK_SECONDS = 20.0  # between two looks for a send whose answer was lost
 @dataclass(frozen=True, slots=True)
 class Result:
     """``done`` | ``put_off`` (until *at*; *fresh*: it was not tried; *unsure*: it may have been sent) | ``buried`` (a
-    person must look) | ``lost`` (somebody else has it), and why."""
+    person must look) | ``lost`` (somebody else has it), and why. *settled*: the ledger knows it already."""
 
     status: str
     why: str
     at: float = 0.0
     fresh: bool = False
     unsure: bool = False
+    settled: bool = False
 
 
 class Sender(Lister, Protocol):
@@ -99,7 +101,7 @@ def carry_out(office: Office, claim: Claim, begun: Begun) -> Result:
         if campaign is not None:
             campaign.note(claim.id, "buried", "a fault of ours")  # the executor buries it
         raise
-    if campaign is not None:
+    if campaign is not None and not result.settled:
         campaign.note(claim.id, result.status, result.why)
     return result
 
@@ -109,7 +111,7 @@ def _carry_out(office: Office, claim: Claim, begun: Begun) -> Result:
     if begun.kind == "alert":
         return _alert(office, claim, told)
     patient, safety, unsure = str(told["p"]), bool(told.get("safety")), begun.status == "redo"
-    stop = None if safety else office.gate.stopped()
+    stop, spent = (None, 0) if safety else office.gate.look()
     # Silence is noticed even while nothing may be sent, because a task for a person can come of it.
     if stop and not unsure and begun.kind != "silence":
         return _held(office, stop)
@@ -132,7 +134,7 @@ def _carry_out(office: Office, claim: Claim, begun: Begun) -> Result:
             return Result("put_off", "the campaign does not run", office.now() + LOOK_SECONDS, unsure=True)
     if stop:
         return _held(office, stop)
-    if not safety and not office.gate.affords(cost):
+    if not safety and not office.gate.affords(cost, spent):
         return _held(office, office.gate.stopped())
     return _send(office, claim, begun.kind, told, out, cost)
 
@@ -232,9 +234,17 @@ def _send(office: Office, claim: Claim, kind: str, told: dict[str, Any], out: Ou
         sid = carrier.call(out.phone, claim.id) if out.call else carrier.text(out.phone, out.body or "", claim.id)
     except CarrierError as error:
         return _failed(office, claim, kind, told, error, marked.tries)
-    office.sends.sent(claim.id, sid, office.now())
-    office.gate.worked(cost, "call" if out.call else "text", patient, claim.id)
-    return Result("done", "sent")
+    _took(office, claim, kind, sid, office.gate.took(cost, "call" if out.call else "text", patient, claim.id))
+    return Result("done", "sent", settled=True)
+
+
+def _took(office: Office, claim: Claim, kind: str, sid: str, paid: Call) -> None:
+    """The carrier has it: everything that is written of that, in one round trip. The effect itself goes last, so that who
+    dies in the middle leaves it to be looked up."""
+    moved = office.outreach.took(claim.id) if kind == "outreach" and office.outreach is not None else None
+    calls = [paid, office.sends.took(claim.id, sid, office.now()), *([moved] if moved else [])]
+    found = office.sends.store.run_all([*calls, office.sends.store.finished(claim.id)])
+    office.gate.works_again(int(found[0]))
 
 
 def _failed(office: Office, claim: Claim, kind: str, told: dict[str, Any], error: CarrierError, tries: int) -> Result:

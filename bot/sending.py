@@ -20,8 +20,8 @@ from zoneinfo import ZoneInfo
 
 from bot.alerts import clinic_alerts
 from bot.counts import money
-from bot.store.counted import Counted
 from bot.store.model import CLINIC, Task
+from bot.store.runner import Call
 from bot.store.store import Store
 from bot.store.switch import Kept, Switch
 from bot.tasks import TASKS
@@ -46,7 +46,11 @@ class Stop:
 
 def stops_in_force(store: Store, now: float) -> list[Stop]:
     """Everything that stops sending now, oldest first; empty: sending goes on."""
-    found = [kept for kept in Switch(store).stops() if kept.until is None or kept.until > now]
+    return _in_force(Switch(store).stops(), now)
+
+
+def _in_force(stops: list[Kept], now: float) -> list[Stop]:
+    found = [kept for kept in stops if kept.until is None or kept.until > now]
     return [Stop(kept.cause, kept.why, kept.by, kept.since, kept.until) for kept in found]
 
 
@@ -112,22 +116,38 @@ class Gate:
         found = stops_in_force(self.store, self.now())
         return found[0] if found else None
 
-    def affords(self, cost: int) -> bool:
+    def look(self) -> tuple[Stop | None, int]:
+        """`stopped`, and today's spending for `affords`; one round trip."""
+        now = self.now()
+        kept, spent = self.switch.look(_day(now, self.zone))
+        return next(iter(_in_force(kept, now)), None), spent
+
+    def affords(self, cost: int, spent: int | None = None) -> bool:
         """*cost* more fits under today's limit; when it does not, sending stops until the clinic's midnight."""
         now = self.now()
-        if not self.limit or self.switch.spent(_day(now, self.zone)) + cost <= self.limit:
+        if not self.limit:
+            return True
+        spent = self.switch.spent(_day(now, self.zone)) if spent is None else spent
+        if spent + cost <= self.limit:
             return True
         self._stop("spending", "today's spending limit is reached", _midnight(now, self.zone))
         return False
 
     def worked(self, cost: int, what: str, patient: str, of: str) -> None:
         """The carrier took a ``text``, ``call`` or ``alert`` that costs *cost*; *of*: its effect, or what names it once."""
+        self.works_again(self.store.run_all([self.took(cost, what, patient, of)])[0])
+
+    def took(self, cost: int, what: str, patient: str, of: str) -> Call:
+        """What `worked` runs; its answer is for `works_again`."""
         now = self.now()
-        fresh = Counted(self.store).add(money(now, self.zone.key, what, 1, cost), patient, of, now)
-        if self.switch.worked(_day(now, self.zone), cost if fresh else 0):
-            for kept in self.switch.stops():
-                if kept.cause == "carrier":
-                    _lift(self.switch, kept, "the carrier works again")
+        count = money(now, self.zone.key, what, 1, cost)
+        return self.switch.took(count, patient, of, now, _day(now, self.zone), cost)
+
+    def works_again(self, had_failed: int) -> None:
+        """The rest that the carrier was given after failures ends."""
+        for kept in self.switch.stops() if had_failed else ():
+            if kept.cause == "carrier":
+                _lift(self.switch, kept, "the carrier works again")
 
     def refused(self, code: int) -> None:
         """The carrier refuses our credentials or set-up: nothing can be sent until a person has looked."""

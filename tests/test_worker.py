@@ -270,13 +270,14 @@ def test_while_sending_is_stopped_work_waits_undamaged_and_goes_on_afterwards(st
     pause(store, "wrong wording", "nurse", 90.0)
     held = carry_out(room, claim, begun)
     assert (held.status, held.fresh, line.sent) == ("put_off", True, [])
-    assert carry_out(room, claim, replace(begun, body=b'{"p": "patient-one", "safety": true}')).status == "done"
-    assert line.sent == [claim.id]
+    urgent, body = claimed(store)
+    assert carry_out(room, urgent, replace(body, body=b'{"p": "patient-one", "safety": true}')).status == "done"
+    assert line.sent == [urgent.id]
     resume(store, "nurse", 100.0, ZoneInfo("UTC"))
     store.put_off(claim.id, 100.0, fresh=True, fence=claim.till)
     executor.install(Executor(store, room, lambda: 100.0))
     assert executor.drain(store.bucket(PATIENT)) == 1
-    assert line.sent == [claim.id, claim.id]
+    assert line.sent == [urgent.id, claim.id]
 
 
 def test_an_effect_that_cannot_be_opened_is_a_task_and_blocks_nobody(store: Store) -> None:

@@ -99,7 +99,7 @@ class Executor:
             self.store.put_off(claim.id, result.at, fresh=result.fresh, unsure=result.unsure, fence=claim.till)
         elif result.status == "buried":
             self.store.bury(claim.id, result.why, self.now(), fence=claim.till)
-        elif result.status == "done":
+        elif result.status == "done" and not result.settled:
             self.store.finish(claim.id)
 
 

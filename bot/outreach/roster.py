@@ -24,6 +24,7 @@ from itertools import islice
 from typing import Any, Literal
 
 from bot.outreach import scripts
+from bot.store.runner import Call
 from bot.store.store import Store, head_of
 
 State = Literal["entering", "waiting", "running", "paused", "cancelled"]
@@ -35,7 +36,7 @@ AT_ONCE = 2_000  # commands in one pipeline
 LIST = "campaigns"
 # A recipient's states. A higher rank is never taken back: what is reported late or twice changes nothing.
 RANK = {"queued": 0, "unknown": 1, "sent": 2, "delivered": 3, "failed": 3, "not_sent": 3, "cancelled": 3}
-Call = tuple[list[str], list[Any]]  # keys and arguments of a script
+Keyed = tuple[list[str], list[Any]]  # keys and arguments of a script
 _WRITTEN = ("sent", "delivered", "failed")
 _EFFECT = re.compile(r"([0-9a-f]{1,3})-([A-Za-z0-9]{6,20})\.(\d{1,7})(c?)")
 
@@ -95,7 +96,7 @@ class Roster:
     def __init__(self, store: Store) -> None:
         self.store, self.client, self.cipher = store, store.client, store.cipher
         self._create, self._turn = partial(store.run, scripts.CREATE), partial(store.run, scripts.TURN)
-        self._move, self._reserve = partial(store.run, scripts.MOVE), partial(store.run, scripts.RESERVE)
+        self._reserve = partial(store.run, scripts.RESERVE)
         script: Any = store.client.register_script
         self._enter, self._due, self._cancel = script(scripts.ENTER), script(scripts.DUE), script(scripts.CANCEL)
 
@@ -245,13 +246,18 @@ class Roster:
 
     def move(self, effect: str, state: str, detail: str = "") -> bool:
         """The recipient of *effect* is in *state* now; False when that is old news or no campaign's."""
+        call = self.moved(effect, state, detail)
+        return call is not None and bool(self.store.run_all([call])[0])
+
+    def moved(self, effect: str, state: str, detail: str = "") -> Call | None:
+        """What `move` runs."""
         parts = parts_of(effect)
         if parts is None or parts[2]:
-            return False
+            return None
         campaign, row, _ = parts
         tag = self._tag_of(effect)
         args = [row, state, RANK[state], detail, *(word for pair in RANK.items() for word in pair)]
-        return bool(self._move(keys=[f"{tag}cr:{campaign}", f"{tag}cn:{campaign}"], args=args))
+        return scripts.MOVE, [f"{tag}cr:{campaign}", f"{tag}cn:{campaign}"], args
 
     def bring_forward(self, effects: Iterable[tuple[str, float]], after: float = 0.0) -> int:
         """New due times for effects that wait; those being sent right now keep theirs, and those that are due until
@@ -263,7 +269,7 @@ class Roster:
         """Take back effects that wait. How many were taken back."""
         return sum(int(done) for done in self._many(self._cancel, map(self._taken_back, effects)))
 
-    def _taken_back(self, effect: str) -> Call:
+    def _taken_back(self, effect: str) -> Keyed:
         campaign, row, _ = parts_of(effect) or ("", 0, False)
         tag = self._tag_of(effect)
         return [*self._places(effect), f"{tag}cr:{campaign}", f"{tag}cn:{campaign}"], [effect, row]
@@ -272,13 +278,13 @@ class Roster:
         tag = self._tag_of(effect)
         return [f"{tag}e:{effect}", f"{tag}due", f"{tag}held"]
 
-    def _many(self, script: Any, calls: Iterable[Call]) -> Iterator[Any]:
+    def _many(self, script: Any, calls: Iterable[Keyed]) -> Iterator[Any]:
         """One script with many keys, some at a time, and the answers in order. Each call stands alone."""
         left = iter(calls)
         while some := list(islice(left, AT_ONCE)):
             yield from self._together(script, some)
 
-    def _together(self, script: Any, calls: list[Call]) -> list[Any]:
+    def _together(self, script: Any, calls: list[Keyed]) -> list[Any]:
         """Pipelined by bucket, so that it also runs on a cluster."""
         found: list[Any] = [None] * len(calls)
         by_tag: dict[str, list[int]] = {}

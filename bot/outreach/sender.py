@@ -16,6 +16,7 @@ from bot.outreach.pacing import Pace
 from bot.outreach.roster import Roster, parts_of
 from bot.outreach.steps import parked_until
 from bot.record import Record
+from bot.store.runner import Call
 from bot.turn import Turn
 
 EARLY = 0.05  # a place in the queue so near is taken now
@@ -75,6 +76,10 @@ class CampaignSender:
             sent = why == "sent" or why.startswith("an earlier attempt had sent")
             state = "sent" if sent else "cancelled" if why == "cancelled" else "not_sent"
             self.roster.move(effect, state, why if state == "not_sent" else "")
+
+    def took(self, effect: str) -> Call | None:
+        """What `note` runs for one that was sent."""
+        return self.roster.moved(effect, "sent")
 
     def _my_turn(self, effect: str, told: Mapping[str, Any], now: float) -> bool:
         """False: the campaign is over. Raises _NotYetError when it is not this recipient's turn."""

@@ -19,7 +19,7 @@ from bot.store.store import Store
 
 JOURNAL_SECONDS = 400 * 86_400  # as long as a log usually is (KEEP_LOG_DAYS)
 
-_ADD = """
+ADD = """
 if redis.call('ZADD', KEYS[2], 'NX', ARGV[1], ARGV[2]) == 0 then return 0 end
 redis.call('EXPIRE', KEYS[2], ARGV[3])
 redis.call('HINCRBY', KEYS[1], ARGV[4], ARGV[5])
@@ -37,9 +37,13 @@ class Counted:
     def add(self, count: tuple[str, str, int], patient: str, of: str, at: float) -> bool:
         """One count that belongs to no turn, once for what it is *of* (an effect, a SID); whether it was the first time.
         *patient* "": of nobody's."""
+        return bool(self.store.run(ADD, **self.added(count, patient, of, at)))
+
+    def added(self, count: tuple[str, str, int], patient: str, of: str, at: float) -> dict[str, list[Any]]:
+        """The keys and args of ADD."""
         (week, field, many), tag = count, self.store.tag(self.store.bucket(CLINIC))
-        keys = [f"{tag}n:{week}", f"{tag}j:{week}:{field}"]
-        return bool(self._redis.eval(_ADD, 2, *keys, at, entry_of(patient, of, many), JOURNAL_SECONDS, field, many))
+        args = [at, entry_of(patient, of, many), JOURNAL_SECONDS, field, many]
+        return {"keys": [f"{tag}n:{week}", f"{tag}j:{week}:{field}"], "args": args}
 
     def journals(self) -> set[tuple[int, str]]:
         """(bucket, week) of every journal."""

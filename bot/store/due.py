@@ -16,7 +16,7 @@ from redis import Redis
 from bot.store import lanes, scripts
 from bot.store.cipher import Cipher, UnreadableError
 from bot.store.model import Begun, Claim, Effect
-from bot.store.runner import Runner
+from bot.store.runner import Call, Runner
 from bot.store.wire import Wire
 
 LEASE_SECONDS = 20.0
@@ -27,10 +27,11 @@ class Due:
 
     def __init__(self, client: Redis, cipher: Cipher, buckets: int, copies: int) -> None:
         self.client, self.cipher, self.buckets, self.wire = client, cipher, buckets, Wire(client)
-        run = self.run = Runner(client, self.wire, copies).run
+        runner = Runner(client, self.wire, copies)
+        run, self.run, self.run_all = runner.run, runner.run, runner.run_all
         # Not copied: a claim that is lost with its primary is made again.
         self._claim = partial(Runner(client, self.wire).run, scripts.CLAIM)
-        self._begin, self._finish = partial(run, scripts.BEGIN), partial(run, scripts.FINISH)
+        self._begin = partial(run, scripts.BEGIN)
         self._put_off, self._bury = partial(run, scripts.PUT_OFF), partial(run, scripts.BURY)
         self.mark_sent = partial(run, scripts.MARK)
 
@@ -118,7 +119,11 @@ class Due:
 
     def finish(self, effect_id: str) -> None:
         """Done for good."""
-        self._finish(keys=self._places(effect_id), args=[effect_id])
+        self.run_all([self.finished(effect_id)])
+
+    def finished(self, effect_id: str) -> Call:
+        """What `finish` runs."""
+        return scripts.FINISH, self._places(effect_id), [effect_id]
 
     def put_off(
         self, effect_id: str, due: float, *, fresh: bool = False, unsure: bool = False, fence: float | None = None

@@ -19,6 +19,7 @@ from bot.store.client import AWAY
 from bot.store.wire import Wire
 
 log = logging.getLogger("bot.store")
+Call = tuple[str, Sequence[str], Sequence[Any]]  # a script, its keys, all in one slot, and its arguments
 
 COPY_MILLISECONDS = 300
 ALONE_SECONDS = 30.0  # how long a primary without replicas is not waited for, so that it answers at full speed
@@ -43,6 +44,21 @@ class Runner:
         if not self._copies or time.monotonic() < self._alone_until:
             return self._once(script, keys, args)
         return self._copied(script, keys, args)
+
+    def run_all(self, calls: Sequence[Call]) -> list[Any]:
+        """What each script returns, in one round trip where there is one server; else one by one. Each stands by itself:
+        who dies in the middle has run the first ones."""
+        if self._copies or self._wire.spread:
+            return [self.run(script, keys=keys, args=args) for script, keys, args in calls]
+        found = self._wire.ask_all(
+            [("EVALSHA", self._hash(script), len(keys), *keys, *args) for script, keys, args in calls]
+        )
+        for at, (one, (script, keys, args)) in enumerate(zip(found, calls, strict=True)):
+            if isinstance(one, NoScriptError):
+                found[at] = self._wire.ask("EVAL", script, len(keys), *keys, *args)
+            elif isinstance(one, Exception):
+                raise one
+        return found
 
     def _hash(self, script: str) -> str:
         found = self._hashes.get(script)

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from bot.store.model import Claim, Delivery
+from bot.store.runner import Call
 from bot.store.store import STATUS_SECONDS, Store
 
 
@@ -76,7 +77,11 @@ class Sends:
 
     def sent(self, effect_id: str, sid: str, now: float) -> None:
         """The carrier took it under *sid*."""
-        self.store.set_status(effect_id, "accepted", 0, now, sid)
+        self.store.run_all([self.took(effect_id, sid, now)])
+
+    def took(self, effect_id: str, sid: str, now: float) -> Call:
+        """What `sent` runs."""
+        return self.store.status_of(effect_id, "accepted", 0, now, sid)
 
     def known(self, effect_id: str) -> Delivery | None:
         """What the carrier said of it, in an answer or in a callback; None: nothing yet."""

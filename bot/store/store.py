@@ -33,6 +33,7 @@ from bot.store.cipher import Cipher, UnreadableError
 from bot.store.client import connect, has_replicas
 from bot.store.due import Due
 from bot.store.model import Committed, Delivery, Effect, LinkToken, Loaded, Report, Task
+from bot.store.runner import Call
 from bot.store.shorten import MOST_KEPT, MOST_WRITTEN, shorten
 
 ANSWER_SECONDS = 48 * 3600  # Twilio retries for minutes; two days also cover a clinic's weekend outage
@@ -51,7 +52,7 @@ class Store(Due):
         super().__init__(client, cipher, buckets, copies)
         cipher.learn_from(partial(identity.learn, client, cipher, buckets))
         self._commit, self._raise = partial(self.run, scripts.COMMIT), partial(self.run, scripts.RAISE)
-        self._status, self._close = partial(self.run, scripts.STATUS), partial(self.run, scripts.CLOSE)
+        self._close = partial(self.run, scripts.CLOSE)
 
     def new_token(self, patient: str) -> str:
         """A link token: the bucket, then 128 random bits."""
@@ -147,6 +148,12 @@ class Store(Due):
     ) -> bool:
         """What became of the text of *effect_id*; False for an old or repeated report. What *report* counts, a new one
         counts."""
+        return bool(self.run_all([self.status_of(effect_id, status, code, now, sid, report)])[0])
+
+    def status_of(
+        self, effect_id: str, status: str, code: int | None, now: float, sid: str = "", report: Report | None = None
+    ) -> Call:
+        """What `set_status` runs."""
         whose = effect_id if sid and sid != effect_id else ""
         args = [status, RANK.get(status, 0), code or 0, now, sid, STATUS_SECONDS, whose, *(report or Report())]
         return self._told(self.tag_of(effect_id), effect_id, sid, args)
@@ -154,11 +161,11 @@ class Store(Due):
     def set_call_status(self, sid: str, status: str, sequence: int, now: float) -> bool:
         """A call's state; *sequence* is Twilio's own order."""
         tag = self.tag(zlib.crc32(sid.encode()) % self.buckets)
-        return self._told(tag, sid, sid, [status, sequence, 0, now, sid, STATUS_SECONDS, "", *Report("call report")])
+        args = [status, sequence, 0, now, sid, STATUS_SECONDS, "", *Report("call report")]
+        return bool(self.run_all([self._told(tag, sid, sid, args)])[0])
 
-    def _told(self, tag: str, name: str, sid: str, args: list[Any]) -> bool:
-        names = (f"m:{name}", f"s:{sid}", "n:", "heard", "j:")
-        return bool(self._status(keys=[tag + one for one in names], args=args))
+    def _told(self, tag: str, name: str, sid: str, args: list[Any]) -> Call:
+        return scripts.STATUS, [tag + one for one in (f"m:{name}", f"s:{sid}", "n:", "heard", "j:")], args
 
     def delivery(self, effect_id: str) -> Delivery | None:
         """The delivery state of an effect's text, or None when no SID and no callback is known."""

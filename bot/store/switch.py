@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from bot.store import scripts
+from bot.store.counted import ADD, Counted
 from bot.store.model import CLINIC, Effect, Task
+from bot.store.runner import Call
 from bot.store.store import Store
 
 TWO_DAYS = 2 * 86_400
@@ -29,6 +31,15 @@ if #ARGV > 2 then raise(KEYS[2], KEYS[3], KEYS[4], KEYS[5], 3) end
 return 1
 """
 )
+
+
+TOOK = f"""
+local function add() {ADD} end
+if add() == 1 and tonumber(ARGV[6]) > 0 then
+  redis.call('INCRBY', KEYS[4], ARGV[6]); redis.call('EXPIRE', KEYS[4], ARGV[7])
+end
+return redis.call('DEL', KEYS[3])
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +60,12 @@ class Switch:
         self.store = store
         self.tag = store.tag(store.bucket(CLINIC))
         self.key = f"{self.tag}sending"
-        self._stop: Any = store.client.register_script(STOP)
 
     def stop(self, kept: Kept, task: Task | None, alerts: Sequence[Effect] = ()) -> bool:
         """Write a stop with its task and what tells staff of it; False when this cause has stopped sending already
         (nothing changes then)."""
         keys, args = self.store.task_script(task, alerts) if task else ([], [])
-        return bool(self._stop(keys=[self.key, *keys], args=[kept.cause, self._sealed(kept), *args]))
+        return bool(self.store.run(STOP, keys=[self.key, *keys], args=[kept.cause, self._sealed(kept), *args]))
 
     def renew(self, kept: Kept) -> None:
         """The same stop, with another end."""
@@ -63,7 +73,17 @@ class Switch:
 
     def stops(self) -> list[Kept]:
         """Every stop, those that have ended included, oldest first."""
-        found = self.store.wire.ask("HGETALL", self.key)
+        return self._sorted(self.store.wire.ask("HGETALL", self.key))
+
+    def look(self, day: str) -> tuple[list[Kept], int]:
+        """`stops`, and what was `spent` on *day*, in one round trip."""
+        found, spent = self.store.wire.ask_all([("HGETALL", self.key), ("GET", f"{self.tag}spent:{day}")])
+        for one in (found, spent):
+            if isinstance(one, Exception):
+                raise one
+        return self._sorted(found), int(spent or 0)
+
+    def _sorted(self, found: dict[bytes, bytes]) -> list[Kept]:
         return sorted((self._opened(cause.decode(), raw) for cause, raw in found.items()), key=lambda kept: kept.since)
 
     def lift(self, cause: str) -> None:
@@ -84,14 +104,16 @@ class Switch:
         found: Any = self.store.client.get(f"{self.tag}failing")
         return int(found or 0)
 
-    def worked(self, day: str = "", millionths: int = 0) -> bool:
-        """The carrier took something that costs *millionths*; True when it had failed before."""
-        pipe = self.store.client.pipeline(transaction=False)
-        pipe.delete(f"{self.tag}failing")
-        if millionths:
-            pipe.incrby(f"{self.tag}spent:{day}", millionths)
-            pipe.expire(f"{self.tag}spent:{day}", TWO_DAYS)
-        return bool(pipe.execute()[0])
+    def worked(self) -> None:
+        """Forget the failures."""
+        self.store.client.delete(f"{self.tag}failing")
+
+    def took(self, count: tuple[str, str, int], patient: str, of: str, at: float, day: str, millionths: int) -> Call:
+        """The carrier took something that costs *millionths*, counted as `Counted.add` does; what this runs gives 1 when
+        it had failed before."""
+        added = Counted(self.store).added(count, patient, of, at)
+        keys = [*added["keys"], f"{self.tag}failing", f"{self.tag}spent:{day}"]
+        return TOOK, keys, [*added["args"], millionths, TWO_DAYS]
 
     def spent(self, day: str) -> int:
         """Millionths spent on *day*."""
