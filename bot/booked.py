@@ -20,18 +20,29 @@ def keep(conversation: Conversation, told: Booking) -> None:
 
     def decide(record: Record, now: float) -> tuple[Turn, bytes]:
         # Asked at every attempt of the commit, so that two messages at once are in order too.
-        over = bool(told.unless) and conversation.store.load(patient, told.unless).answer is not None
+        # What its end was answered with: ``told`` when staff heard of it then, also of the end of a visit it was moved to.
+        ended = conversation.store.load(patient, told.unless).answer if told.unless else None
+        over = ended is not None
         if over and told.before and _names(record, told.before):
             # The visit that it was moved to has ended meanwhile, and the one that we know of ended by the move.
-            return visits.told(conversation.clinic, patient, record, "cancelled", 0.0, now), b"told"
+            turn = visits.told(conversation.clinic, patient, record, "cancelled", 0.0, now)
+            return _without_task(turn) if ended == b"told" else turn, b"told"
         if over or _older(record, told) or _another(record, told):
             session = record.session
             heard = Heard("sms", session.language if session else "en", silent=True, session=session)
-            return Turn(record, heard, event={"at": now, "in": "visit", "what": told.what, "why": "over"}), b"over"
+            return Turn(
+                record, heard, event={"at": now, "in": "visit", "what": told.what, "why": "over"}
+            ), ended or b"over"
         turn = visits.told(conversation.clinic, patient, record, told.what, told.at, now)
         return turn.but(record=turn.record.but(visit_mark=(told.visit, told.order))), b"told"
 
     conversation.staff_turn(patient, told.key, decide)
+
+
+def _without_task(turn: Turn) -> Turn:
+    """Staff were told when that visit ended."""
+    event = {name: value for name, value in turn.event.items() if name != "tasks"}
+    return turn.but(tasks=(), event=event)
 
 
 def _names(record: Record, visit: str) -> bool:

@@ -134,7 +134,7 @@ def overtaken(clinic: Clinic, record: Record, due: Due) -> str | None:
         if fact in record.facts or (fact == "newer_session" and _newer(clinic, record, due)):
             return f"cancelled: {FACTS[fact]}"
     if one and one.before is not None and due.at and record.visit_at - model.minutes(one.before) * 60 != due.at:
-        return "the visit is at another time"
+        return "the visit is at another time, or given up"
     return None
 
 

@@ -86,6 +86,16 @@ def test_what_is_in_hand_is_seen_by_everything_that_reads_what_is_planned(store:
     assert Lists(store).waits([one]) == [None]
 
 
+def test_what_was_decided_is_judged_by_the_record_of_the_very_moment_before_the_carrier(store: Store) -> None:
+    """The mark gives it: one step, so that no turn comes in between."""
+    planned(store, "text", NOW)
+    claim = store.claim(store.bucket(P), NOW)[0]
+    version = store.load(P, "k").version
+    store.commit(P, "k", version, record=b"booked since", answer=b"a", now=NOW)
+    marked = Sends(store).mark(claim, P, NOW)
+    assert (marked.tries, marked.record) == (1, b"booked since")
+
+
 def test_the_time_of_an_effect_is_told_whatever_its_lane(store: Store) -> None:
     for kind in ("alert", "follow_up", "outreach"):
         (one,) = planned(store, kind, NOW + 0.125)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import pytest
 
 from bot.plan_command import evidence
+from bot.record import Consent
 from tests.test_plan import DAY, MONDAY, PHONE, TO_PMR, Weeks
 
 
@@ -87,6 +91,37 @@ def test_a_stop_between_the_decision_and_the_carrier_keeps_the_text_back(weeks: 
     kept = weeks.store.load("p", "").record
     verdict = weeks.conversation.still("p", name, "follow_up", {"p": "p", **body}, kept, call=False)
     assert (verdict.go, verdict.why) == (False, "opted out since")
+
+
+def _decided(weeks: Weeks, name: str) -> tuple[str, dict[str, object]]:
+    """A follow-up for which a worker has decided its text, and that has not left yet."""
+    effect, planned = weeks.record.planned[name], {one.id: one for one in weeks.store.effects.values()}
+    body = json.loads(planned[effect].body)
+    weeks.clock.append(planned[effect].due + 0.1 * DAY)
+    assert weeks.conversation.follow_up("p", effect, body).body
+    return effect, body
+
+
+def _still(weeks: Weeks, effect: str, body: dict[str, object]) -> tuple[bool, str]:
+    verdict = weeks.conversation.still("p", effect, "follow_up", body, weeks.store.load("p", "").record, call=False)
+    return verdict.go, verdict.why
+
+
+def test_a_booking_between_the_decision_and_the_carrier_keeps_the_nudge_back(weeks: Weeks) -> None:
+    effect, body = _decided(weeks, "F1")
+    assert _still(weeks, effect, body) == (True, "still holds")
+    weeks.conversation.visit(PHONE, "one", "booked", weeks.clock[-1] + 9 * DAY)
+    assert _still(weeks, effect, body) == (False, "cancelled: a visit is booked")
+
+
+@pytest.mark.parametrize("what", ["moved", "cancelled"])
+def test_a_reminder_of_a_visit_that_is_at_another_time_meanwhile_does_not_leave(weeks: Weeks, what: Any) -> None:
+    weeks.conversation.agree(PHONE, "form", (Consent("visits", True, weeks.clock[-1], "form", "", "text"),))
+    weeks.conversation.visit(PHONE, "one", "booked", weeks.clock[-1] + 9 * DAY)
+    effect, body = _decided(weeks, "F6")
+    assert _still(weeks, effect, body)[0]
+    weeks.conversation.visit(PHONE, "two", what, weeks.clock[-1] + 12 * DAY)
+    assert _still(weeks, effect, body) == (False, "the visit is at another time, or given up")
 
 
 def test_stop_twice_is_confirmed_once_and_only_start_revives(weeks: Weeks) -> None:
