@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from bot.catalog import load_flows, part_files
 from bot.flow.guard import GuardError, parse_guard
 from bot.flow.load import FlowError, load_flow
-from bot.flow.positions import JsonError, parse
+from bot.flow.positions import JsonError, _walk, parse
 from bot.flow.schema import schema_text
 
 FLOWS = Path(__file__).parents[1] / "flows"
@@ -165,12 +165,32 @@ def test_any_part_of_a_flow_replaced_by_any_json_never_gives_a_traceback(data: s
 @settings(max_examples=200, deadline=None, derandomize=True, database=None)
 @given(json_values)
 def test_our_parser_and_pythons_agree_on_every_document(value: Any) -> None:
-    """Places are our own work, values must not be."""
+    """Places are our own work, values must not be; the walk that finds places reads the same."""
     text = json.dumps(value, ensure_ascii=False)
     try:
-        assert parse(text).value == json.loads(text)
+        assert repr(parse(text).value) == repr(_walk(text).value) == repr(json.loads(text))
     except JsonError as error:
         assert "broken escape" in str(error)  # noqa: PT017  # parsing may succeed too
+
+
+@settings(max_examples=300, deadline=None, derandomize=True, database=None)
+@given(st.data())
+def test_the_quick_way_takes_and_refuses_what_the_walk_does(data: st.DataObject) -> None:
+    """Pieces of JSON in any order: what Python's parser lets pass and we do not is refused with its place all the same."""
+    pieces = ["[", "]", "{", "}", ",", ":", '"a"', '"\\u0041"', '"\\ud800"', '"\ud800"', "NaN", "-Infinity", "1", "-0", "01",
+              "1.5e3", "9" * 41, '{"a": 1, "a": 2}', "[" * 70, "]" * 70, " ", "\ufeff", "\x0b", '"\t"', "true"]  # fmt: skip
+    text = "".join(data.draw(st.lists(st.sampled_from(pieces), max_size=8)))
+    if data.draw(st.booleans()):
+        text = "[" * 60 + "[1]" * data.draw(st.booleans()) + "]" * 60
+
+    def told(read: Any) -> object:
+        try:
+            got = read(text)
+        except JsonError as error:
+            return str(error), error.offset
+        return repr(got.value), got.repeated
+
+    assert told(parse) == told(_walk)
 
 
 def test_a_guard_over_what_was_not_asked_is_undecided_and_a_decided_one_stays() -> None:

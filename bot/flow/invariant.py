@@ -6,9 +6,23 @@ count as true only when they are decided true; ``not`` turns the two-valued resu
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+import json
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
+from typing import Annotated, Any, Literal, overload
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator, WithJsonSchema, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    TypeAdapter,
+    WithJsonSchema,
+    WrapSerializer,
+    WrapValidator,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from bot.flow.guard import GUARD_SCHEMA, Guard, GuardError, parse_guard
@@ -153,6 +167,40 @@ class Invariant(_Part):
     says: str
     source: list[str] = Field([], description="The seed rules that it keeps.")
     check: Check
+
+
+class Promises(Sequence[Invariant]):
+    """The invariants of a flow, kept as text until somebody asks for one. They are checked when the flow is loaded; but a
+    web process never asks, and made they were 2 MB of it."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    @cached_property
+    def _made(self) -> list[Invariant]:
+        return _LIST.validate_json(self._text)
+
+    @overload
+    def __getitem__(self, at: int) -> Invariant: ...
+    @overload
+    def __getitem__(self, at: slice) -> list[Invariant]: ...
+    def __getitem__(self, at: int | slice) -> Invariant | list[Invariant]:
+        return self._made[at]
+
+    def __iter__(self) -> Iterator[Invariant]:
+        return iter(self._made)
+
+    def __len__(self) -> int:
+        return len(self._made)
+
+
+def _checked(raw: Any, check: Callable[[Any], list[Invariant]]) -> Promises:
+    check(raw)
+    return Promises(json.dumps(raw))
+
+
+_LIST = TypeAdapter(list[Invariant])
+Invariants = Annotated[list[Invariant], WrapValidator(_checked), WrapSerializer(lambda kept, write: write(list(kept)))]
 
 
 def conditions(check: Check) -> list[tuple[str, Condition]]:

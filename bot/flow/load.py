@@ -292,7 +292,9 @@ def _bad_guards(flow: model.Flow) -> Iterator[tuple[Path, str]]:
 
 
 def _bad_texts(flow: model.Flow) -> Iterator[tuple[Path, str]]:
-    for path, name in texts_used(flow.model_dump(mode="json", by_alias=True, exclude={"texts", "context"})):
+    for path, name in texts_used(
+        flow.model_dump(mode="json", by_alias=True, exclude={"texts", "context", "invariants"})
+    ):
         if name not in flow.texts:
             yield path, f"There is no text {name!r} in 'texts'."
     for name, wordings in flow.texts.items():

