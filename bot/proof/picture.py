@@ -53,10 +53,10 @@ def draw(loaded: Loaded, seen: Seen | None = None, tell: Tell = plainly) -> str:
     title = f"{tell(loaded.flow.title)} - {loaded.flow.id} {loaded.flow.version}, {loaded.hash}"
     taken: list[Area] = []  # by labels
     body = [_edge(one, placed, seen, taken) for one in every if not _answered(one, every, placed)]
-    role = "group" if seen else "img"  # with links in it, it is more than one picture
+    role = "figure" if seen else "img"  # with links in it, it is more than one picture
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" '
-        f'height="{height:.0f}" role="{role}" aria-labelledby="flow-title flow-desc" {FONT} font-size="12">',
+        f'height="{height:.0f}" role="{role}" aria-labelledby="flow-title flow-desc" {FONT} font-size="12" fill="#111827">',
         f'<title id="flow-title">{escape(title)}</title>',
         f'<desc id="flow-desc">{escape(chr(10).join(outline(loaded, tell)))}</desc>',
         _markers(),
@@ -158,8 +158,14 @@ def _box(loaded: Loaded, name: str, x: float, y: float, words: str) -> str:
     return (
         f'<g><rect x="{x - BOX / 2:.0f}" y="{y - HIGH / 2:.0f}" width="{BOX:.0f}" height="{HIGH:.0f}" rx="{round_:.0f}" '
         f'fill="{fill}" stroke="{border}" stroke-width="{deep}"/>'
-        f'<text x="{x:.0f}" y="{y + 4:.0f}" text-anchor="middle">{escape(words)}</text></g>'
+        f'<text x="{x:.0f}" y="{y + 4:.0f}" text-anchor="middle"{_fitting(words)}>{escape(words)}</text></g>'
     )
+
+
+def _fitting(words: str) -> str:
+    """Long names stay in their box."""
+    small = ' font-size="10"' if len(words) > 18 else ""
+    return small + (f' textLength="{BOX - 6:.0f}" lengthAdjust="spacingAndGlyphs"' if len(words) > 22 else "")
 
 
 def _stopped(name: str, placed: Placed, share: float, words: str, address: str) -> str:

@@ -31,8 +31,10 @@ function draw(place) {
     scales: { y: { range: (_, least, most) => [0, Math.max(1, most * 1.08)] } },
     series: [{ value: (_, at) => day(at) }, ...lines],
   };
-  const chart = new uPlot(options, [days, ...series], place);
-  new ResizeObserver(() => chart.setSize(size())).observe(place);
+  const chart = new uPlot(options, [days, ...series], place), watch = new ResizeObserver(() => chart.setSize(size()));
+  watch.observe(place);
+  // Evening falls: the colours of the page change under what is drawn.
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { watch.disconnect(); chart.destroy(); draw(place); }, { once: true });
 }
 
 for (const place of document.querySelectorAll(".chart")) draw(place);
