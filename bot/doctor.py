@@ -19,7 +19,9 @@ from bot.alerts import is_text
 from bot.running import present, running_store
 from bot.sending import stops_in_force
 from bot.settings import Settings
+from bot.shift import Shift
 from bot.shifted import shifts_now
+from bot.staff_words import sentence
 from bot.store.audit import NOTE, Audit
 from bot.store.client import AWAY
 from bot.store.files import failed_rewrite, nodes_of
@@ -28,6 +30,17 @@ from bot.store.store import Store
 from bot.tasks import TASKS
 from bot.told import Told, told
 from bot.vitals import Vitals, clinic_tasks, stale_sessions, vitals
+
+MIX = sentence(
+    "Flow {flow}: since version {new}, {after} % of conversations end with {result} instead of {before} % "
+    "({walks} conversations, {old_walks} on version {old}). Chance alone does that less than once in {odds}. See "
+    "whether the change was meant (the flow's page, python -m bot diff), or whether other patients came."
+)
+MIX_OF_ANSWERED = sentence(
+    "Flow {flow}: since version {new}, {after} % of the conversations that did not fall silent end with {result} instead of "
+    "{before} % ({walks} conversations, {old_walks} on version {old}). Chance alone does that less than once in {odds}. See "
+    "whether the change was meant (the flow's page, python -m bot diff), or whether other patients came."
+)
 
 SKEW_SECONDS = 2.0
 BACKLOG_SECONDS = 120.0
@@ -114,21 +127,24 @@ def of_the_trail(settings: Settings, store: Store) -> Iterator[Told]:
 
 def of_the_mix(store: Store, now: float, zone: str) -> Iterator[Told]:
     """Flows that give other results since their last version."""
-    for one in shifts_now(store, now, zone):
-        yield told(
-            "Flow {flow}: since version {new}, {after} % of conversations end with {result} instead of {before} % "
-            "({walks} conversations, {old_walks} on version {old}). Chance alone does that less than once in {odds}. See "
-            "whether the change was meant (the flow's page, python -m bot diff), or whether other patients came.",
-            flow=one.flow,
-            new=one.new[:8],
-            old=one.old[:8],
-            result=one.result,
-            after=f"{100 * one.after:.1f}",
-            before=f"{100 * one.before:.1f}",
-            walks=f"{one.walks[1]:,}",
-            old_walks=f"{one.walks[0]:,}",
-            odds="1,000,000" if one.chance < 1e-6 else f"{int(1 / one.chance):,}",
-        )
+    return map(tell_shift, shifts_now(store, now, zone))
+
+
+def tell_shift(one: Shift) -> Told:
+    """What changed, and what to do."""
+    says = MIX_OF_ANSWERED if one.answered else MIX
+    return told(
+        says,
+        flow=one.flow,
+        new=one.new[:8],
+        old=one.old[:8],
+        result=one.result,
+        after=f"{100 * one.after:.1f}",
+        before=f"{100 * one.before:.1f}",
+        walks=f"{one.walks[1]:,}",
+        old_walks=f"{one.walks[0]:,}",
+        odds="1,000,000" if one.chance < 1e-6 else f"{int(1 / one.chance):,}",
+    )
 
 
 def _of_the_work(found: Vitals) -> Iterator[Told]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import erfc, exp, log, pi, sqrt
 from typing import Any
@@ -17,12 +17,17 @@ from typing import Any
 LEAST = 50  # walks that each version must have finished
 EXPECTED = 5.0  # of a result in either version; fewer are put together
 LEVEL = 0.001
+LATE = frozenset({"expired"})  # results that come long after the walk's last word
 POINTS, RATIO, ENOUGH = 0.05, 1.5, 10.0
+
+
+Pair = tuple[Counter[str], Counter[str]]
 
 
 @dataclass(frozen=True, slots=True)
 class Shift:
-    """*result* moved most: from *before* to *after*, shares 0 to 1. *chance* that this or more comes of no change."""
+    """*result* moved most: from *before* to *after*, shares 0 to 1. *chance* that this or more comes of no change. *answered*:
+    the shares are of those who did not fall silent."""
 
     flow: str
     old: str
@@ -32,6 +37,18 @@ class Shift:
     after: float
     chance: float
     walks: tuple[int, int]
+    answered: bool = False
+
+
+def shift_of(flow: str, old: str, new: str, every: Pair, settled: Pair) -> Shift | None:
+    """The change between two versions. *every*: results of all walks until now; *settled*: of walks that began so long ago
+    that silence has ended whatever it will end.
+
+    Silence ends a walk a day or a week after the others have ended, so a version that is a few days old has too little of
+    it: among all walks it would be called a change whenever nothing changed. It is compared only where it is settled."""
+    before, after = (Counter({name: n for name, n in one.items() if name not in LATE}) for one in every)
+    found = shift(flow, old, new, before, after)
+    return replace(found, answered=True) if found else shift(flow, old, new, *settled)
 
 
 def pairs_of(log: Sequence[Mapping[str, Any]], flow: str) -> tuple[str, str] | None:

@@ -105,7 +105,8 @@ def test_a_shift_of_the_mix_is_told_on_the_dashboard_by_doctor_and_on_health(pla
     found = [str(one) for one in of_the_mix(place.desk.store, place.at, dash_stage.ZONE)]
     assert len(found) == 1
     assert re.match(
-        r"Flow triage: since version \w{8}, \d+\.\d % of conversations end with p(t|mr) instead of", found[0]
+        r"Flow triage: since version \w{8}, \d+\.\d % of the conversations that did not fall silent end with p(t|mr) instead of",
+        found[0],
     )
     assert "Chance alone does that" in nurse.get("/dashboard").text
     assert "Chance alone does that" in nurse.get("/health").text

@@ -119,6 +119,7 @@ def of_readings() -> Iterator[tuple[str, str]]:
         "wrong number",
         "zip",
         "none",
+        "other",
     )
     titles = ("The open question is asked about once more, or closed", "Begun by staff")
     assert all(title in (ROOM / "plan.py").read_text("utf-8") for title in titles)

@@ -9,7 +9,9 @@ from bot.console.desk import Visit
 from bot.console.figures import SPANS, TABLES, Board, listing_of
 from bot.console.health import in_words
 from bot.console.languages import sentence
-from bot.doctor import of_the_mix
+from bot.doctor import tell_shift
+from bot.shift import Shift
+from bot.shifted import WEEKS, shifts_now
 
 WHO = sentence(
     "Counts from 1 to 10 are told as <11 to a viewer, so that a report names nobody; who treats patients sees them."
@@ -20,7 +22,8 @@ def page(visit: Visit) -> Response:
     """All of it."""
     board = Board.of(visit)
     flows = visit.desk.conversation.clinic.flows
-    shifts = [in_words(visit, one) for one in of_the_mix(visit.desk.store, visit.desk.now(), visit.desk.zone.key)]
+    found = shifts_now(visit.desk.store, visit.desk.now(), visit.desk.zone.key)
+    shifts = [(in_words(visit, tell_shift(one)), _behind(visit, one)) for one in found]
     tables = []
     for name in TABLES:
         if name == "traffic":
@@ -45,3 +48,12 @@ def table(visit: Visit, table: str) -> Response:
     """One table alone."""
     board = Board.of(visit)
     return lists.show(visit, listing_of(board, table), "table.html")
+
+
+def _behind(visit: Visit, one: Shift) -> tuple[str, str]:
+    """The conversations of a change: now, and before."""
+    board = Board(visit, WEEKS, one.flow)
+    now, before = (
+        board.counted("ended", flow=one.flow, version=version, result=one.result) for version in (one.new, one.old)
+    )
+    return now, before

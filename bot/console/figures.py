@@ -10,9 +10,9 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from flask import abort
 
@@ -24,7 +24,7 @@ from bot.console.lists import Column, Listing, Part, Row
 from bot.counts import PAID, weeks_until
 from bot.figures import Asked, Figures
 from bot.flow.load import Loaded
-from bot.numbers import FINISHED, Number
+from bot.numbers import FINISHED
 from bot.store.counted import Counted
 from bot.store.published import Published
 from bot.unread import Unread
@@ -106,8 +106,8 @@ class Board:
 
     def counted(self, what: str, week: str = "", **wishes: str) -> str:
         """The address of what is behind a number of these weeks, or of one *week*."""
-        span = {"since": week or self.figures.weeks[0], "weeks": "1" if week else str(self.span)}
-        return "/counted?" + urlencode(span | Number(what, **wishes).query)
+        asked = "".join(f"&{name}={_quoted(value)}" for name, value in wishes.items() if value)
+        return f"/counted?since={week or self.figures.weeks[0]}&weeks={1 if week else self.span}&what={what}{asked}"
 
     # -- the tables --
 
@@ -320,15 +320,19 @@ def listing_of(board: Board, name: str) -> Listing:
     """One table as a list. 404 for a name that is none."""
     if name not in TABLES:
         abort(404)
-    title, rows, columns = TABLES[name]
+    title, make, columns = TABLES[name]
+    rows = make(board)
     empty = NO_WORDS if name == "unread" else NOTHING
-    listing = Listing(name, title, empty, columns, lambda after, limit: Part(_known(board, rows(board)), None))
+    listing = Listing(name, title, empty, columns, lambda after, limit: Part(_known(board, rows), None))
     if name in ("outcomes", "versions", "cost"):
         left_out, nothing = (PAID, money(0)) if name == "cost" else (RESULTS, 0)
-        used = {key for row in rows(board) for key in left_out if row.get(key, nothing) != nothing}
+        used = {key for row in rows for key in left_out if row.get(key, nothing) != nothing}
         kept = tuple(one for one in columns if one.key not in left_out or one.key in used)
         listing = replace(listing, columns=kept)
     return listing
+
+
+_quoted = cache(quote)
 
 
 def money(millionths: int) -> str:
