@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 from redis import Redis
+from redis.connection import AbstractConnection
 
 from bot.store import wire
 from bot.store.embedded import EmbeddedServer
-from tests.bench import doors, inprocess
+from tests.bench import background, doors, inprocess
+from workers import executor
 
 ROOT = Path(__file__).parents[1]
 RECORDED_RATIO = 0.57  # of the floor, `python -m tests.bench inprocess`; the gate is at 0.8 of it
@@ -51,15 +53,32 @@ def test_a_turn_sends_few_bytes_to_the_store(
     packed = wire._packed
     app = doors.ours(server.url, tmp_path)
 
-    def counted(command: tuple[Any, ...]) -> list[bytes]:
-        parts = packed(command)
-        sent.append(sum(map(len, parts)))
-        return parts
+    def counted(command: wire.Command) -> bytes:
+        whole = packed(command)
+        sent.append(len(whole))
+        return whole
 
     monkeypatch.setattr(wire, "_packed", counted)
     for posted in itertools.islice(doors.texts(51_000_000), len(doors.WALK)):
         doors.call(app, posted)
+    assert len(sent) >= 2 * len(doors.WALK), "every turn was loaded and committed"
     assert sum(sent) / len(doors.WALK) < WIRE_BYTES
+
+
+def test_a_text_of_a_worker_costs_five_trips_to_the_store_and_a_batch_two(
+    server: EmbeddedServer, redis_client: Redis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What stops sending, the record, what was decided, the mark, and all that is written of what the carrier took."""
+    app, office = background.set_up(server.url, tmp_path)
+    background.plan(app, 20, lambda number: (0.0, "hello"))
+    executor.Executor(app.store, office, app.now).drain(0)  # the connection is open, the server has the scripts
+    background.plan(app, 20, lambda number: (0.0, "hello"))
+    trips: list[int] = []
+    send = AbstractConnection.send_packed_command
+    monkeypatch.setattr(AbstractConnection, "send_packed_command", lambda *a, **k: trips.append(1) or send(*a, **k))
+    assert executor.Executor(app.store, office, app.now).drain(0) == 20
+    assert len(trips) == 20 * 5 + 2 + 1  # a batch is claimed and begun, and the last look finds nothing more
+    assert app.store.due_buckets(app.now()) == []
 
 
 UNWANTED = ("twilio.rest", "rq", "requests", "workers", "phonenumbers.geocoder", "bot.carrier", "argon2", "pyotp",

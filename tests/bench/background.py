@@ -10,6 +10,7 @@ import signal
 import statistics
 import time
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
@@ -89,12 +90,15 @@ def plain(effect_id: str, till: float, body: str) -> str:
 
 
 def compare(state_url: str, data_dir: Path, count: int = 1_000, rounds: int = 3) -> dict[str, Any]:
-    """Effects a second and worker process: ours, SimpleWorker, fork Worker, in turn."""
+    """Effects a second and worker process: ours as workers/run.py starts it and with one thread, SimpleWorker, fork Worker,
+    in turn."""
     app, _ = set_up(state_url, data_dir)
     client: Any = connect(state_url, role="worker")
-    speed: dict[str, list[float]] = {"ours": [], "simple": [], "fork": []}
+    pool = ThreadPoolExecutor(app.settings.worker_threads)
+    speed: dict[str, list[float]] = {"ours": [], "one thread": [], "simple": [], "fork": []}
     for _ in range(rounds):
-        speed["ours"].append(_ours(app, client, count))
+        speed["ours"].append(_ours(app, client, count, pool.submit))
+        speed["one thread"].append(_ours(app, client, count, executor.at_once))
         speed["simple"].append(_rq(app, client, SimpleWorker, count))
         speed["fork"].append(_rq(app, client, Worker, max(count // 10, 20)))
     middle = {name: round(statistics.median(values), 1) for name, values in speed.items()}
@@ -102,14 +106,23 @@ def compare(state_url: str, data_dir: Path, count: int = 1_000, rounds: int = 3)
         **middle,
         "x_simple": round(middle["ours"] / middle["simple"], 2),
         "x_fork": round(middle["ours"] / middle["fork"], 2),
+        "one thread x_simple": round(middle["one thread"] / middle["simple"], 2),
     }
 
 
-def _ours(app: App, client: Any, count: int) -> float:
+def _ours(app: App, client: Any, count: int, submit: executor.Submit) -> float:
+    handed: list[Future[None]] = []
+
+    def hand(do: executor.Do, claim: Claim, begun: Begun) -> Future[None]:
+        handed.append(submit(do, claim, begun))
+        return handed[-1]
+
     plan(app, count, lambda number: (0.0, "hello"))
+    executor.install(executor.Executor(app.store, _app[0][1], app.now, hand))
     relay, began = Relay(app.store, client, app.now), time.perf_counter()
     while relay.sweep():
         make_worker(client).work(burst=True, logging_level="ERROR")
+    wait(handed)
     return count / (time.perf_counter() - began)
 
 
