@@ -418,6 +418,29 @@ def test_tries_against_a_lock_do_not_lengthen_it(place: Place) -> None:
     assert staff.sign_in("Ben", "four quiet words here", pyotp.TOTP(ben.secret).at(int(place.at)), place.at)
 
 
+def test_a_flood_of_sign_ins_takes_no_more_than_two_threads_and_their_memory(place: Place) -> None:
+    """Two are being checked: the third is told at once, with what it carries, and it is no wrong try."""
+    ben, held = place.person("nurse", "Ben"), []
+    place.at += 60
+    form = {"name": "Ben", "password": "four quiet words here", "code": pyotp.TOTP(ben.secret).at(int(place.at))}
+    form |= {"kept_path": "/patients/x/reply", "kept_form": '[["reply", "call me"]]'}
+    while people._turns.acquire(blocking=False):
+        held.append(1)
+    try:
+        assert len(held) == 2
+        for _ in range(FAILURES + 1):
+            busy = place.app.test_client().post("/sign-in", data=form, headers=SAME)
+            assert busy.status_code == 503
+            assert "Try again" in busy.text
+            assert "call me" in busy.text
+    finally:
+        for _ in held:
+            people._turns.release()
+    assert "call me" in place.app.test_client().post("/sign-in", data=form, headers=SAME).text
+    assert people._turns.acquire(blocking=False)
+    people._turns.release()
+
+
 def test_every_kind_of_wrong_takes_the_same_steps(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """So that neither its words nor its time tell whether a name is here, or whether the password was right."""
     ben, cem = place.person("nurse", "Ben"), place.person("nurse", "Cem")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
+import threading
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
@@ -31,8 +32,14 @@ STAFF, NAMES = "{console}staff", "{console}names"
 LINK_USED = sentence("This link was used or has expired. Ask an administrator for a new one.")
 
 _hasher = argon2.PasswordHasher()
+# A password costs a tenth of a second and 64 MB to check, and anybody may ask for it: never with every thread at once.
+_turns = threading.BoundedSemaphore(2)
 _NOBODY = _hasher.hash("nobody has this password")  # checked for unknown names
 _NO_SECRET = pyotp.random_base32()
+
+
+class BusyError(RuntimeError):
+    """As many passwords are being checked as may be at one time."""
 
 
 class PersonError(ValueError):
@@ -173,7 +180,16 @@ class People:
     # -- signing in --
 
     def sign_in(self, name: str, password: str, code: str, now: float) -> Person | None:
-        """The person, or None without a hint of what was wrong. Five failures lock the name for 15 minutes."""
+        """The person, or None without a hint of what was wrong. Five failures lock the name for 15 minutes. Raises
+        BusyError, and then nothing is counted."""
+        if not _turns.acquire(blocking=False):
+            raise BusyError
+        try:
+            return self._sign_in(name, password, code, now)
+        finally:
+            _turns.release()
+
+    def _sign_in(self, name: str, password: str, code: str, now: float) -> Person | None:
         counter = self._counter(name)
         if self._locks(counter):
             return None

@@ -9,10 +9,11 @@ from flask import Response
 from bot.console import kept
 from bot.console.desk import Visit
 from bot.console.languages import COOKIE, LANGUAGES, sentence
-from bot.console.people import LINK_USED, Person, PersonError
+from bot.console.people import LINK_USED, BusyError, Person, PersonError
 from bot.console.sessions import IDLE_SECONDS, LONGEST_SECONDS
 
 LOCKED = sentence("Too many wrong tries. Wait 15 minutes, or ask an administrator.")
+BUSY = sentence("Too many people are signing in at this moment. Try again.")
 WRONG = sentence("Name, password or code is not right, or the code was used already. Wait for the next code.")
 
 
@@ -27,9 +28,12 @@ def page(visit: Visit) -> Response:
 def enter(visit: Visit) -> Response:
     """Name, password and code. One sentence for every kind of wrong."""
     desk = visit.desk
-    person = desk.people.sign_in(
-        visit.typed("name", 80), visit.typed("password", 300), visit.typed("code", 20), desk.wall()
-    )
+    try:
+        person = desk.people.sign_in(
+            visit.typed("name", 80), visit.typed("password", 300), visit.typed("code", 20), desk.wall()
+        )
+    except BusyError:
+        return kept.sign_in_again(visit, 503, BUSY)
     if person is None:
         desk.audit("nobody", "sign-in refused", "", "")
         locked = desk.people.locked(visit.typed("name", 80))
