@@ -11,6 +11,7 @@ import pyotp
 import pytest
 
 from bot.store.cipher import Cipher
+from bot.takeover import TakeOver
 from tests import dash_stage
 from tests.sandbox_browser import BINARY, Browser
 from tests.test_console_loss import WORDS, Lonely, lonely
@@ -217,3 +218,64 @@ def test_a_page_whose_store_is_away_says_so_keeps_the_words_and_recovers(place: 
     place.server.start()
     writing.sees("document.querySelector('#old').hidden")
     assert [error for error in writing.browser.errors if "503" not in error] == []
+
+
+def test_what_happens_meanwhile_is_seen_without_losing_the_place(place: Lonely, writing: Nurse) -> None:
+    """While Ben types: the patient writes, the end stays in sight, and the focus where it was, also on a button that is renewed;
+    Cem takes over from him, and the page says so; his words are kept, and the number is one key away."""
+    page = writing.browser
+    for text in ("yes", "tuesday", "or friday") * 4:
+        place.says(text)
+    writing.reads("or friday", "#talk")
+    at_end = "(e => e.scrollHeight - e.scrollTop - e.clientHeight < 60)(document.querySelector('#talk'))"
+    writing.sees(at_end)
+    assert page.run("document.querySelector('#talk').scrollHeight > document.querySelector('#talk').clientHeight")
+    assert page.run("document.activeElement.matches('[name=reply]')")
+    page.run("document.querySelector('#talk').scrollTop = 0")
+    writing.sees("document.querySelector('#tasks [formaction]')")
+    page.run("document.querySelector('#tasks [formaction]').focus()")
+    held = page.run("document.activeElement.id")
+    place.says("are you there")
+    writing.reads("are you there", "#talk")
+    assert page.run("document.activeElement.id") == held
+    assert page.run("document.querySelector('#talk').scrollTop") == 0  # somebody reads further up
+    cem, ben = place.person("nurse", "Cem"), place.desk.people.everybody()[0]
+    assert TakeOver(place.conversation).claim(place.patient, cem.id, "1", after=ben.id).ok
+    writing.reads("Cem has taken over", "#state")
+    writing.reads("Take over from Cem", "#acts")
+    assert page.run("document.querySelector('[name=reply]').value") == "I call you at nine"
+    page.key("p")
+    writing.reads("+17135550123")
+    assert page.run("document.querySelector('a[href^=\"tel:\"]').getAttribute('href')") == "tel:+17135550123"
+    assert page.run("document.querySelector('[name=reply]').value") == "I call you at nine"
+    assert page.errors == []
+
+
+def test_a_reply_and_a_note_half_typed_both_come_back_when_the_session_ends(place: Lonely, writing: Nurse) -> None:
+    """Both are in the page after the sign-in; only the reply is sent by its press, and the note stays."""
+    person = place.desk.people.everybody()[0]
+    writing.types("[name=note]", "ask about the form")
+    place.at += 3600
+    writing.reads("What you typed is kept.")
+    for field, text in (("name", "Ben"), ("password", WORDS), ("code", pyotp.TOTP(person.secret).at(int(place.at)))):
+        writing.types(f"[name={field}]", text)
+    writing.browser.key("Enter")
+    writing.sees("(document.querySelector('[name=reply]') || {}).value === 'I call you at nine'")
+    assert writing.browser.run("document.querySelector('[name=note]').value") == "ask about the form"
+    writing.presses("main form button")
+    writing.reads("I call you at nine", "#talk li.staff")
+    assert writing.browser.run("document.querySelector('[name=note]').value") == "ask about the form"
+    writing.types("[name=note]", " again")
+    writing.browser._send("Input.dispatchKeyEvent", type="keyDown", key="Enter", modifiers=2, windowsVirtualKeyCode=13)
+    writing.reads("Note of Ben: ask about the form again", "#talk")
+    assert len([event for event in place.desk.store.events(place.patient) if b"nine" in event]) == 1
+
+
+def test_a_link_on_another_site_opens_the_conversation_for_who_is_signed_in(place: Lonely, writing: Nurse) -> None:
+    """Such as in somebody's mail on the web, which the cookie does not go along with."""
+    page = writing.browser
+    there = page.run("location.href").replace("127.0.0.1", "localhost")
+    page.open(there.partition("/patients")[0] + "/sign-in")  # another site in this browser's eyes
+    page.run(f"location.assign({there.replace('localhost', '127.0.0.1')!r})")
+    writing.reads("hi", "#talk")
+    assert page.errors == []
