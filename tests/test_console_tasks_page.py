@@ -265,9 +265,9 @@ def test_a_reply_and_a_note_half_typed_both_come_back_when_the_session_ends(plac
     writing.presses("main form button")
     writing.reads("I call you at nine", "#talk li.staff")
     assert writing.browser.run("document.querySelector('[name=note]').value") == "ask about the form"
-    writing.types("[name=note]", " again")
+    writing.types("[name=note]", "please ")
     writing.browser._send("Input.dispatchKeyEvent", type="keyDown", key="Enter", modifiers=2, windowsVirtualKeyCode=13)
-    writing.reads("Note of Ben: ask about the form again", "#talk")
+    writing.reads("Note of Ben: please ask about the form", "#talk")
     assert len([event for event in place.desk.store.events(place.patient) if b"nine" in event]) == 1
 
 
