@@ -9,9 +9,11 @@ import io
 import os
 import re
 import tracemalloc
+from datetime import datetime
 from pathlib import Path
 from re import _parser as re_parser  # type: ignore[attr-defined]  # how the library's own patterns are read
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import phonenumbers
 import pytest
@@ -22,7 +24,7 @@ from phonenumbers.phonemetadata import PhoneMetadata
 
 from bot.outreach import command, sheet
 from bot.outreach.csvout import lines, safe_cell
-from bot.outreach.judge import _DIVIDED, _parsed, number_in
+from bot.outreach.judge import _DIVIDED, Stated, _parsed, number_in, says_day_first, stated_in
 from bot.outreach.plan import Options
 from bot.outreach.sheet import MOST_BYTES, MOST_FAULTS, SheetError, read_sheet
 from bot.store.store import Store
@@ -103,6 +105,66 @@ def test_what_spreadsheets_save_is_read(encoded: str, mark: str, end: str) -> No
     assert [(number, found.cell(cells, "phone"), cells[1]) for number, cells in found.rows] == [
         (2, "7135550142", f"Ana {mark} María")
     ]
+
+
+MESSY = """Paciente;Celular;Idioma preferido;Consentimiento;Fuente;Fecha de consentimiento
+Ana;+1 (713) 200-0000;es-MX;Sí;formulario;31/03/2025
+Bea;7132000001.0;Español;VERDADERO;formulario;3/4/25
+Caro;713–200–0002;English (US);x;formulario;
+Ana María;1-713-200-0000;es;sí;formulario;1/2/2025
+Dan;+1 (713) 200-0003 ext 3;es;sí;formulario;1/2/2025
+Eva;07132000004;es;sí;formulario;1/2/2025
+Fay;1,71E+10;es;sí;formulario;1/2/2025
+Gil;713-200-0005 / 713-200-0006;es;sí;formulario;1/2/2025
+Hal;7132000007;klingon;sí;formulario;1/2/2025
+Ida;7132000008;es;FALSO;formulario;1/2/2025
+Jon;7132000009;es;sí;formulario;14/31/2025
+Kim;7132000010;es;sí;formulario;1/2/1926
+"""
+
+
+@pytest.mark.parametrize("encoded", ["utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("begins", ["", "sep=;\n"])
+def test_a_messy_export_of_a_spanish_spreadsheet_is_read_as_it_was_meant(
+    store: Store, encoded: str, begins: str
+) -> None:
+    """Every column is found by its name, every row has its reason, and a date is never read in the wrong order or century."""
+    clinic: Any = Clinic(store)
+    plan = clinic.plan((begins + MESSY).encode(encoded), language="en")
+    assert [row.why for row in plan.rows] == [
+        None, None, None, "duplicate", "extension", "bad_phone", "damaged_phone", "bad_phone", "bad_language", "said_no",
+        "bad_date", "bad_date",
+    ]  # fmt: skip
+    said = [(row.phone, row.stated.language, row.stated.consent) for row in plan.accepted]
+    noon = [datetime.fromtimestamp(at, ZoneInfo("America/Chicago")).date().isoformat() for *_, (_, at) in said]
+    assert [(number, language) for number, language, _ in said] == [
+        (phone(0), "es"),
+        (phone(1), "es"),
+        (phone(2), "en"),
+    ]
+    assert noon == ["2025-03-31", "2025-04-03", "2025-11-24"]
+    assert plan.rows[0].number == (3 if begins else 2)
+
+
+@pytest.mark.parametrize(
+    ("dates", "read"),
+    [
+        (["3/4/2026", "3/31/2026"], ["2026-03-04", "2026-03-31"]), (["3/4/2026", "31/3/2026"], ["2026-04-03", "2026-03-31"]),
+        (["3/4/2026"], ["2026-03-04"]), (["3/31/2026", "31/3/2026"], ["2026-03-31", None]),
+        (["3/31/26 14:05", "2026-03-31 00:00:00", "31.3.2026"], ["2026-03-31", "2026-03-31", None]),
+        (["31.03.2026", "03-04-2026"], ["2026-03-31", "2026-04-03"]), (["3/31/0026", "46112", "soon"], [None, None, None]),
+    ],
+)  # fmt: skip
+def test_the_dates_of_a_column_are_read_in_one_order(dates: list[str], read: list[str | None]) -> None:
+    zone = ZoneInfo("America/Chicago")
+    first = says_day_first(dates)
+    found = [stated_in("en", "yes", "", "form", day, 1.8e9, zone, day_first=first) for day in dates]
+    assert [
+        datetime.fromtimestamp(one.consent[1], zone).date().isoformat()
+        if isinstance(one, Stated) and one.consent
+        else None
+        for one in found
+    ] == read
 
 
 CELL = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), max_size=12)

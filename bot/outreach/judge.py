@@ -7,6 +7,7 @@ what is refused here is never sent, what is accepted here is asked again.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import lru_cache
@@ -48,15 +49,20 @@ SAYS: dict[Why, str] = {
     "erased": "this patient was erased after the file was given",
 }
 REST_SECONDS = 24 * 3600  # as in a turn: a walk that rested longer is history
-_YES = frozenset({"yes", "y", "true", "1", "x", "si", "sí"})
-_NO = frozenset({"no", "n", "false", "0"})
-_LANGUAGES = {"": "", "en": "en", "english": "en", "inglés": "en", "ingles": "en",
-              "es": "es", "spanish": "es", "español": "es", "espanol": "es"}  # fmt: skip
+# As people and spreadsheets write them; Excel in Spanish says VERDADERO and FALSO.
+_YES = frozenset({"yes", "y", "true", "1", "x", "si", "sí", "s", "verdadero"})
+_NO = frozenset({"no", "n", "false", "0", "falso"})
+_LANGUAGES = {"": "", "en": "en", "eng": "en", "english": "en", "inglés": "en", "ingles": "en", "es": "es", "spa": "es",
+              "spanish": "es", "español": "es", "espanol": "es", "castellano": "es", "castilian": "es"}  # fmt: skip
+_FIRST_WORD = re.compile(r"[^\W\d_]+")  # of es-MX, en_US, English (US), Spanish; Castilian
+_DAY = re.compile(r"(\d{1,2})([/.-])(\d{1,2})\2(\d{4}|\d{2})(?:[ T].*)?")
+_OLDEST = 1990  # years; an older consent to texts is a slip of the pen
 _NO_PERSON = frozenset({Kind.TOLL_FREE, Kind.PREMIUM_RATE, Kind.SHARED_COST, Kind.PAGER, Kind.UAN, Kind.VOICEMAIL})
 
 
 # As people write numbers of +1: 713 200 0000, (713) 200-0000, +1.713.200.0000. Everything else is parsed the long way.
 _USUAL = re.compile(r"(\+?1[ .-]?)?(?:\(([2-9][0-9]{2})\) ?|([2-9][0-9]{2})[ .-]?)([2-9][0-9]{2})[ .-]?([0-9]{4})")
+_WHOLE = re.compile(r"^(\+?[0-9]{10,15})\.0+$")  # a number that some program took for a quantity
 _DIVIDED = ("246", "876")  # area codes where exchanges are given out in parts: Barbados, Jamaica
 
 
@@ -82,6 +88,7 @@ def number_in(text: str, regions: tuple[str, ...]) -> Number | Why:
     """The number a cell holds; the first of *regions* is where a number without a country code is from."""
     if not text:
         return "no_phone"
+    text = _WHOLE.sub(r"\1", text)
     usual = _USUAL.fullmatch(text)
     area = usual[2] or usual[3] if usual else _DIVIDED[0]
     if usual and area not in _DIVIDED and (text[0] == "+" or _in_plan_1(regions[0])):
@@ -125,10 +132,20 @@ def _parsed(text: str, regions: tuple[str, ...]) -> Number | Why:
 
 @lru_cache(maxsize=8192)  # rows say the same things again and again
 def stated_in(
-    language: str, consent: str, calls: str, source: str, day: str, now: float, zone: ZoneInfo
+    language: str,
+    consent: str,
+    calls: str,
+    source: str,
+    day: str,
+    now: float,
+    zone: ZoneInfo,
+    *,
+    day_first: bool = False,
 ) -> Stated | Why:
-    """What the other cells of a row say. A consent counts only with its source; its date may be missing."""
-    spoken = _LANGUAGES.get(language.lower())
+    """What the other cells of a row say. A consent counts only with its source; its date may be missing. *day_first*:
+    31/03/2026 rather than 03/31/2026."""
+    word = _FIRST_WORD.match(language.lower())
+    spoken = _LANGUAGES.get(word[0] if word else language)
     if spoken is None:
         return "bad_language"
     if consent.lower() in _NO:
@@ -139,20 +156,29 @@ def stated_in(
         return "no_source"
     if not day:
         return Stated(spoken, (source[:80], now), calls.lower() in _YES)
-    given = _day(day, zone)
+    given = _day(day, zone, day_first)
     if given is None or given > now:
         return "bad_date"
     return Stated(spoken, (source[:80], given), calls.lower() in _YES)
 
 
-def _day(text: str, zone: ZoneInfo) -> float | None:
+def says_day_first(dates: Iterable[str]) -> bool:
+    """Whether a column of dates is written as 31/03/2026: one of them can only be read so, and none can only be read the
+    other way. Where nothing decides, the month is first, as in the United States."""
+    found = [(int(one[1]), int(one[3])) for one in map(_DAY.fullmatch, dates) if one]
+    return any(a > 12 >= b for a, b in found) and not any(b > 12 >= a for a, b in found)
+
+
+def _day(text: str, zone: ZoneInfo, day_first: bool) -> float | None:
+    written = _DAY.fullmatch(text)
     try:
-        if "/" in text:
-            month, day, year = (int(part) for part in text.split("/"))
-            found = date(year, month, day)
+        if written:
+            first, second, year = int(written[1]), int(written[3]), int(written[4])
+            day, month = (first, second) if day_first else (second, first)
+            found = date(year if len(written[4]) == 4 else 2000 + year, month, day)
         else:
             found = date.fromisoformat(text[:10])
-        return datetime(found.year, found.month, found.day, tzinfo=zone).timestamp()
+        return datetime(found.year, found.month, found.day, tzinfo=zone).timestamp() if found.year >= _OLDEST else None
     except (ValueError, OverflowError):
         return None
 

@@ -16,7 +16,7 @@ from bot.consent import Hours
 from bot.decide import KNOWN
 from bot.flow.load import Loaded
 from bot.flow.model import EnumVar
-from bot.outreach.judge import Number, Stated, Via, Why, number_in, refusal, stated_in
+from bot.outreach.judge import Number, Stated, Via, Why, number_in, refusal, says_day_first, stated_in
 from bot.outreach.opening import opening
 from bot.outreach.pacing import Pace, times
 from bot.outreach.sheet import Sheet
@@ -243,10 +243,11 @@ class _Zones:
 
 def _judged(sheet: Sheet, options: Options, terms: Terms, zones: _Zones, now: float) -> Iterator[Row]:
     first: dict[str, int] = {}
+    day_first = says_day_first(sheet.cell(cells, "consent_date") for _, cells in sheet.rows)
     for start in range(0, len(sheet.rows), AT_ONCE):
         batch: list[tuple[Row, bool]] = []
         for number, cells in sheet.rows[start : start + AT_ONCE]:
-            row, landline = _read(number, cells, sheet, options, terms, now)
+            row, landline = _read(number, cells, sheet, options, terms, now, day_first)
             if row.phone and first.setdefault(row.phone, number) != number and row.why is None:
                 row.why, row.same_as = "duplicate", first[row.phone]
             if row.why is None:
@@ -263,7 +264,9 @@ def _judged(sheet: Sheet, options: Options, terms: Terms, zones: _Zones, now: fl
             yield row
 
 
-def _read(number: int, cells: list[str], sheet: Sheet, options: Options, terms: Terms, now: float) -> tuple[Row, bool]:
+def _read(
+    number: int, cells: list[str], sheet: Sheet, options: Options, terms: Terms, now: float, day_first: bool
+) -> tuple[Row, bool]:
     found = number_in(sheet.cell(cells, "phone"), terms.regions)
     if not isinstance(found, Number):
         return Row(number, found), False
@@ -271,7 +274,7 @@ def _read(number: int, cells: list[str], sheet: Sheet, options: Options, terms: 
     stated = stated_in(
         cell(cells, "language"), cell(cells, "consent"), cell(cells, "consent_calls"),
         cell(cells, "consent_source"), cell(cells, "consent_date"),
-        now, terms.zone,
+        now, terms.zone, day_first=day_first,
     )  # fmt: skip
     if not isinstance(stated, Stated):
         return Row(number, stated, phone=found.phone), found.landline

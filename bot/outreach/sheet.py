@@ -20,14 +20,17 @@ MOST_BYTES = 50_000_000  # a hundred thousand rows of a phone, a language and a 
 MOST_ROWS = 500_000
 MOST_FAULTS = 20  # more are counted, not listed
 FIELDS = ("phone", "language", "consent", "consent_source", "consent_date", "consent_calls")
-_KNOWN = {
-    "phone": "phone telephone tel mobile mobilephone cell cellphone phonenumber telefono celular movil",
-    "language": "language lang idioma preferredlanguage",
-    "consent": "consent consented smsconsent textconsent optin consentimiento",
-    "consent_source": "consentsource source consentform fuente",
-    "consent_calls": "consentcalls callconsent voiceconsent",
-    "consent_date": "consentdate consentedon consentedat dateofconsent fecha",
-}
+_KNOWN = {  # letters only, without accents
+    "phone": "phone telephone tel mobile mobilephone mobilenumber cell cellphone cellnumber cellphonenumber phonenumber "
+             "telephonenumber patientphone contactphone telefono celular movil numerodetelefono numerotelefono "
+             "telefonocelular telefonomovil numerocelular numerodecelular",
+    "language": "language lang preferredlanguage idioma lengua idiomapreferido",
+    "consent": "consent consented smsconsent textconsent optin consentimiento consiente consentimientosms",
+    "consent_source": "consentsource source consentform fuente fuentedelconsentimiento fuentedeconsentimiento origen",
+    "consent_calls": "consentcalls callconsent voiceconsent consentimientollamadas consentimientoparallamadas",
+    "consent_date": "consentdate consentedon consentedat dateofconsent fecha fechadelconsentimiento fechadeconsentimiento "
+                    "fechaconsentimiento",
+}  # fmt: skip
 _SPREADSHEET = told(
     "It is a spreadsheet file, not CSV: open it, choose Save as, and there CSV UTF-8 (comma delimited)."
 )
@@ -173,7 +176,8 @@ def _row_at_the_end_of(text: str) -> int:
 def _records(text: str) -> tuple[list[tuple[int, list[str]]], list[Fault]]:
     """(row number, cells) of every row that is not blank."""
     head = next((line for line in io.StringIO(text, newline="") if not line.isspace()), "")
-    delimiter = max(",;\t", key=head.count)
+    named = re.fullmatch(r"(?i)\"?sep=([,;\t])\"?\s*", head)  # what some programs say to Excel before the first row
+    delimiter = named[1] if named else max(",;\t", key=head.count)
     lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     found: list[tuple[int, list[str]]] = []
     faults: list[Fault] = []
@@ -189,6 +193,9 @@ def _records(text: str) -> tuple[list[tuple[int, list[str]]], list[Fault]]:
             faults.append(Fault(number, _quotes(str(error), begins)))
             return found, faults
         if any(cell and not cell.isspace() for cell in cells):
+            if named:
+                named = None
+                continue
             # What is as in the row above is kept once: half the memory of a large file.
             above = [old if old == new else new for old, new in zip_longest(above, cells)][: len(cells)]
             found.append((number, above))
