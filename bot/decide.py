@@ -152,7 +152,7 @@ def _move(clinic: Clinic, patient: str, record: Record, given: Input, reading: R
     elif given.event == "call":
         step = engine.look(loaded, session, first=(loaded.flow.greeting,) if loaded.flow.greeting else ())
     elif _not_an_answer(given, record, reading):
-        step = engine.look(loaded, session)
+        step = engine.ask_again(loaded, session)
     else:
         step = engine.advance(loaded, session, reading)
     step = _hand_over(clinic, record, step)

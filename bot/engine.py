@@ -82,9 +82,9 @@ def advance(loaded: Loaded, session: Session, reading: Reading) -> Step:
         return _back(loaded, session)
     if event.startswith("language_"):
         session = session.but(language=event.removeprefix("language_"))
-        return look(loaded, session, first=("lang_switch",) if "lang_switch" in loaded.flow.texts else ())
+        return ask_again(loaded, session, first=("lang_switch",) if "lang_switch" in loaded.flow.texts else ())
     if event == "repeat" or (event == "opt_in" and not session.ended):
-        return look(loaded, session)
+        return ask_again(loaded, session)
     arm = _arm(loaded, session, event)
     if arm is not None:
         return _event(loaded, session, event, arm)
@@ -116,16 +116,17 @@ def look(loaded: Loaded, session: Session, *, first: tuple[str, ...] = ()) -> St
     return Step(session, first, end="hangup")
 
 
-def ask_again(loaded: Loaded, session: Session) -> Step:
-    """As look, and the open question waits anew: what was said meanwhile was no silence of the patient."""
-    step = look(loaded, session)
+def ask_again(loaded: Loaded, session: Session, *, first: tuple[str, ...] = ()) -> Step:
+    """As look, and the open question waits anew: what was said meanwhile was no silence of the patient. The timer that
+    ran is gone with every turn, so whoever asks HELP and then says no more would else never be missed."""
+    step = look(loaded, session, first=first)
     return step if session.ended else replace(step, effects=_timers(loaded, session))
 
 
 def resume(loaded: Loaded, session: Session, at: str) -> Step:
     """Somebody comes back after a while: asked again from the question *at* on, when the walk is past it."""
     if session.ended or session.outcome or at not in session.trail:
-        return look(loaded, session)
+        return ask_again(loaded, session)
     kept, again = (lambda cut: (session.trail[:cut], session.trail[cut:]))(session.trail.index(at))
     stores = {
         state.store for name in (*again, session.state) if isinstance(state := loaded.states[name], model.Question)
@@ -163,7 +164,7 @@ def _again_from_the_top(loaded: Loaded, session: Session) -> Step:
 
 def _back(loaded: Loaded, session: Session) -> Step:
     if session.ended or not session.trail or session.outcome:
-        return look(loaded, session)
+        return ask_again(loaded, session)
     to = session.trail[-1]
     state = loaded.states[to]
     dropped = {state.store} if isinstance(state, model.Question) else set()
@@ -189,8 +190,8 @@ def _event(loaded: Loaded, session: Session, name: str, arm: model.Event) -> Ste
     say = (*((greeting,) if greets and greeting else ()), *arm.say)
     effects = _effects(arm.do)
     if arm.target is None:
-        after = Step(session, end=_end_of(loaded, session)) if session.ended else look(loaded, session)
-        return replace(after, say=(*say, *after.say), effects=effects, values=_values(session))
+        after = Step(session, end=_end_of(loaded, session)) if session.ended else ask_again(loaded, session)
+        return replace(after, say=(*say, *after.say), effects=(*effects, *after.effects), values=_values(session))
     if name in ALARMS:
         session = session.but(reason=None, rule=None)
     session = session.but(rule=arm.rule or session.rule, ended=False)

@@ -133,3 +133,17 @@ def test_restart_in_an_open_check_in_begins_the_triage_too(weeks: Weeks) -> None
     weeks.say(*TO_PMR, "yes", "no")
     weeks.until(3.5)
     assert "not a doctor" in weeks.say("RESTART")
+
+
+@pytest.mark.parametrize("word", ["HELP", "ESPAÑOL", "PMR", "ZIP 77030", "what was the question", "book"])
+def test_who_asks_something_at_a_screen_and_then_says_no_more_is_missed(word: str) -> None:
+    """By text the next silence counts from the last word, whatever it was; in an outreach it is a task."""
+    weeks = Weeks(language=None)
+    weeks.say("hi", word)
+    assert weeks.until(0.05) != []
+    asked = Weeks(language=None)
+    outreach(asked, cause="surgery")
+    asked.say("yes", word)
+    tasks = asked.tasks()
+    asked.until(1.1)
+    assert asked.tasks() == [*tasks, "unclear_safety"]

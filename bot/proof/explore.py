@@ -242,7 +242,7 @@ class Explorer:
         channel: Channel = "sms" if session.channel == "voice" else "voice"
         greeting = self.loaded.flow.greeting
         first = (greeting,) if greeting and channel == "voice" else ()
-        return engine.look(self.loaded, replace(session, channel=channel), first=first)
+        return engine.ask_again(self.loaded, replace(session, channel=channel), first=first)
 
     def come_back(self, session: Session) -> Step:
         resume = self.loaded.flow.resume

@@ -10,8 +10,11 @@ from typing import Any
 import pytest
 
 from bot.catalog import load_flows
+from bot.flow import model
+from bot.flow.inherit import no_input_of
 from bot.flow.load import load_flow
-from bot.proof.check import check
+from bot.proof.check import check, entries
+from bot.proof.explore import Explorer, Move
 from tests.proof.mutants import body_of
 
 SCREENS = ("screen_a", "flags")
@@ -57,3 +60,23 @@ def test_a_change_that_leaves_somebody_without_a_person_is_caught_by_its_rule(
     broken = load_flow(json.dumps(body), f"flows/{flow}.json")
     found = check(broken, flows={**load_flows(), flow: broken})
     assert any(re.match(rf"{rule}\b", one.problem.message) for one in found.problems), found.problems
+
+
+@pytest.mark.parametrize("name", [name for name, one in sorted(load_flows().items()) if "sms" in one.flow.channels])
+def test_every_question_that_waits_by_text_waits_with_a_timer(name: str) -> None:
+    """After every turn there is: a command, an info word, a ZIP code or a change of language too. Without one, whoever then
+    says no more would never be asked again, and nobody would know."""
+    loaded, bare, seen = load_flows()[name], set[str](), 0
+
+    def visit(move: Move) -> None:
+        nonlocal seen
+        session = move.step.session
+        state = loaded.states.get(session.state)
+        if session.channel == "sms" and isinstance(state, model.Question) and not session.ended:
+            seen += 1
+            if no_input_of(loaded, state, "sms") and not any(one.kind == "silence" for one in move.step.effects):
+                bare.add(f"{move.heard.name} at {move.before.state} -> {session.state}")
+
+    Explorer(loaded, visit=visit, entries=entries(loaded, load_flows())).run()
+    assert seen > 5
+    assert not bare
