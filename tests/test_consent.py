@@ -135,12 +135,15 @@ def test_the_plan_counts_what_leaves_before_against_the_caps_of_what_comes_after
 def test_what_was_decided_is_asked_again_right_before_it_leaves() -> None:
     """A stop, a person, a closed matter, a landline, the night: of the record as it is then."""
     told = {"n": "F2", "f": "triage", "p": "p"}
-    assert may_still_send(WILLING, "follow_up", told, HOURS, MONDAY, call=False).go
+    assert may_still_send(WILLING, "follow_up", told, lambda _: HOURS, MONDAY, call=False).go
     for record, why in (
         (WILLING.but(opted_out=True), "opted out since"), (WILLING.but(owner="ana"), "a person has taken over since"),
         (WILLING.but(facts=frozenset({CLOSED})), "the clinic has closed the matter"),
         (WILLING.but(facts=frozenset({"landline"})), "a landline takes no texts"),
     ):  # fmt: skip
-        verdict = may_still_send(record, "follow_up", told, HOURS, MONDAY, call=False)
+        verdict = may_still_send(record, "follow_up", told, lambda _: HOURS, MONDAY, call=False)
         assert (verdict.go, verdict.why, verdict.later) == (False, why, None)
-    assert may_still_send(WILLING, "follow_up", told, HOURS, MONDAY + 12 * 3600, call=False).later == MONDAY + 21 * 3600
+    assert (
+        may_still_send(WILLING, "follow_up", told, lambda _: HOURS, MONDAY + 12 * 3600, call=False).later
+        == MONDAY + 21 * 3600
+    )
