@@ -4,119 +4,18 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import datetime, timedelta
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import pytest
 
 from bot.catalog import load_flows
-from bot.followups import Office, carry_out
 from bot.proof.texts import advice
-from bot.record import Consent, Record, from_bytes, to_bytes
-from bot.reports import Reports
+from bot.record import to_bytes
 from bot.sandbox.player import Call
-from bot.settings import Settings
-from bot.store import Effect
-from bot.store.store import Store
-from bot.web import create_app
-from bot.wiring import App, put_together
+from tests.call_stage import NURSE, Line
+from tests.call_stage import line as line
 from tests.sandbox_browser import BINARY, Browser
-from tests.sandbox_stage import ACCOUNT, OURS, PATIENT, TOKEN, Stage
-
-NURSE = "+17135550111"
-CHICAGO = ZoneInfo("America/Chicago")
-
-
-def monday_noon() -> float:
-    """The next one: the sandbox's clock only moves forward."""
-    noon = datetime.now(CHICAGO).replace(hour=12, minute=0, second=0, microsecond=0)
-    return (noon + timedelta(days=7 - noon.weekday())).timestamp()
-
-
-@dataclass
-class Line:
-    """The local Twilio, the bot behind it, and the worker's office."""
-
-    stage: Stage
-    app: App
-    store: Store
-    office: Office
-
-    def call(self, phone: str = PATIENT) -> Call:
-        return self.stage.sandbox.call_in(phone)
-
-    def record(self, phone: str = PATIENT) -> Record:
-        return from_bytes(self.store.load(self.patient(phone), "-").record or b"")
-
-    def patient(self, phone: str = PATIENT) -> str:
-        return self.store.cipher.patient_id(phone)
-
-    def tasks(self) -> list[str]:
-        return [task.kind for task in self.store.tasks()]
-
-    def work(self) -> list[str]:
-        """Everything due now is done, as a worker would."""
-        self.stage.sandbox.settle()
-        done = []
-        for bucket in range(self.store.buckets):
-            for claim in self.store.claim(bucket, self.stage.clock()):
-                begun = self.store.begin(claim)
-                result = carry_out(self.office, claim, begun)
-                if result.status == "put_off":
-                    self.store.put_off(claim.id, result.at, fresh=result.fresh, unsure=result.unsure)
-                else:
-                    self.store.finish(claim.id)
-                done.append(f"{begun.kind}: {result.status}")
-        self.stage.sandbox.settle()
-        return done
-
-    def texts(self, phone: str = PATIENT) -> list[str]:
-        return [one.body for one in self.stage.sandbox.messages.values() if one.to == phone]
-
-    def plan_call(self, phone: str = PATIENT, flow: str = "call", **record: object) -> str:
-        """A call is planned for a patient who agreed to follow-ups; *flow* is what whoever picks up is asked."""
-        effect, patient = self.store.new_effect_id(self.patient(phone)), self.patient(phone)
-        consents = (Consent("follow_up", True, 1.0, "test"),)
-        kept = Record(phone, consents=consents, **record)  # type: ignore[arg-type]
-        body = f'{{"p": "{patient}", "f": "{flow}", "n": "call"}}'.encode()
-        version = self.store.load(patient, effect).version
-        now = self.stage.clock()
-        self.store.commit(
-            patient, effect, version, record=to_bytes(kept), answer=b"-", effects=[Effect(effect, "call", now, body)],
-            now=now,
-        )  # fmt: skip
-        return effect
-
-
-@pytest.fixture
-def line(tmp_path: Path, store: Store, request: pytest.FixtureRequest) -> Iterator[Line]:
-    """One clinic, open at noon; the marker-free way to other settings is ``indirect`` with a mapping."""
-    changes: dict[str, str] = getattr(request, "param", {})
-    apps: list[App] = []
-
-    def bot(public_url: str) -> object:
-        settings = Settings.load(
-            {
-                "SANDBOX": "true", "DATA_DIR": str(tmp_path), "PUBLIC_URL": public_url, "TWILIO_ACCOUNT_SID": ACCOUNT,
-                "TWILIO_AUTH_TOKENS": TOKEN, "TWILIO_FROM": OURS, "CLINIC_PHONE": "+17135550100", "NURSE_LINE": NURSE,
-            } | changes
-        )  # fmt: skip
-        app = put_together(settings, "", store, lambda: stage[0].clock())
-        apps.append(app)
-        return create_app(settings, app.conversation, Reports(store, app.conversation, app.now)).wsgi_app
-
-    stage: list[Stage] = []
-    with Stage(tmp_path, bot=bot, call_status_path="/call-status") as opened:
-        stage.append(opened)
-        opened.clock.advance(monday_noon() - opened.clock())
-        office = apps[0].office()
-        office.carrier.client.api.base_url = f"http://127.0.0.1:{opened.port}"
-        yield Line(opened, apps[0], store, office)
-        office.carrier.client.http_client.session.close()
-
+from tests.sandbox_stage import PATIENT
 
 # -- a caller --------------------------------------------------------------------------------------------------------
 
@@ -375,102 +274,6 @@ def test_a_caller_whom_a_nurse_has_taken_over_is_put_through(line: Line) -> None
     )
     call = line.call()
     assert call.waiting == "dial"
-
-
-# -- calls that we place ---------------------------------------------------------------------------------------------
-
-
-def test_a_human_is_asked_whether_it_is_a_good_time_and_then_the_questions_begin(line: Line) -> None:
-    """Who calls, that it is automated, 911, and a key that ends all calls; nothing about why."""
-    line.plan_call()
-    assert line.work() == ["call: done"]
-    (call,) = line.stage.sandbox.ringing(PATIENT)
-    line.stage.sandbox.answer(call, "human")
-    opening = " ".join(call.heard)
-    assert "This is CLS Health with an automated call" in opening
-    assert "press 9" in opening
-    assert not re.search(r"pain|visit|doctor's|therap|injury", opening.replace("not a doctor", ""))
-    assert "Are you 18 or older" in " ".join(call.press("1"))
-    call.press("1")
-    assert line.record().session.state == "screen_a"  # type: ignore[union-attr]
-
-
-def test_the_nine_key_ends_all_calls_and_texts(line: Line) -> None:
-    """Opt-out by key; nothing more is sent."""
-    line.plan_call()
-    line.work()
-    (call,) = line.stage.sandbox.ringing(PATIENT)
-    line.stage.sandbox.answer(call, "unknown")
-    assert "We will not text or call you any more" in " ".join(call.press("9"))
-    line.stage.sandbox.settle()
-    assert line.record().opted_out
-    line.work()
-    assert line.texts() == []
-
-
-@pytest.mark.parametrize("found", ["machine_start", "machine_end_beep", "fax"])
-def test_a_machine_hears_a_number_and_no_health_information_and_a_text_follows(line: Line, found: str) -> None:
-    """The message on a machine may be heard by anybody."""
-    line.plan_call()
-    line.work()
-    (call,) = line.stage.sandbox.ringing(PATIENT)
-    line.stage.sandbox.answer(call, found)
-    assert call.heard == [
-        "Hello. This is CLS Health. Please call us back at (7 1 3) 5 5 5, 0 1 0 0. Thank you. Goodbye."
-    ] or (len(call.heard) == 1 and "call us back" in call.heard[0])
-    assert line.work() == ["text: done"]
-    assert "We tried to call you" in line.texts()[0]
-
-
-@pytest.mark.parametrize("status", ["busy", "no-answer", "failed"])
-def test_a_call_that_reaches_nobody_becomes_one_text_or_a_task(line: Line, status: str) -> None:
-    """One text however often the callback comes; a landline cannot be texted, so a person must know."""
-    line.plan_call()
-    line.work()
-    (call,) = line.stage.sandbox.ringing(PATIENT)
-    line.stage.sandbox.decline(call, status)
-    assert line.work() == ["text: done"]
-    assert len(line.texts()) == 1
-    other = "+17135550124"
-    line.plan_call(other, facts=frozenset({"landline"}))
-    line.work()
-    (call,) = line.stage.sandbox.ringing(other)
-    line.stage.sandbox.decline(call, status)
-    assert line.work() == []
-    assert "not_reached" in line.tasks()
-
-
-def test_the_end_of_a_call_whose_report_is_lost_is_asked_for(line: Line) -> None:
-    """Twilio reports the end once. A landline that nobody picked up must not stay unknown; while it goes on, it is asked
-    again; what was reported already changes nothing."""
-    effect, patient = line.plan_call(facts=frozenset({"landline"})), line.patient()
-    line.work()
-    (call,) = line.stage.sandbox.ringing(PATIENT)
-    line.stage.clock.advance(901)
-    assert line.work() == ["call_end: put_off"]
-    call.plan.callback = None
-    line.stage.sandbox.decline(call, "no-answer")
-    assert line.work() == []
-    assert line.tasks() == []
-    line.stage.clock.advance(901)
-    assert line.work() == ["call_end: done"]
-    assert line.tasks() == ["not_reached"]
-    line.app.conversation.call_over(patient, effect, "no-answer", None)
-    assert line.tasks() == ["not_reached"]
-
-
-@pytest.mark.parametrize(
-    ("record", "hours", "done"),
-    [({"opted_out": True}, 0, ["call: done"]), ({}, 11, ["call: put_off"]), ({"unanswered": 2}, 0, ["call: done"])],
-)
-def test_a_call_is_not_placed_after_stop_at_night_or_after_two_silences(
-    line: Line, record: dict[str, object], hours: int, done: list[str]
-) -> None:
-    """The conditions of a text hold for a call, at the moment it would be placed."""
-    line.stage.clock.advance(hours * 3600)
-    line.plan_call(**record)  # type: ignore[arg-type]
-    assert line.work() == done
-    assert line.stage.sandbox.calls == {}
 
 
 def test_every_prompt_is_said_in_twenty_seconds() -> None:

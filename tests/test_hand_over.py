@@ -6,9 +6,9 @@ from __future__ import annotations
 import pytest
 
 from bot.sandbox.player import Call
+from tests.call_stage import Line
+from tests.call_stage import line as line
 from tests.sandbox_stage import PATIENT
-from tests.test_calls import Line
-from tests.test_calls import line as line
 
 LANDLINE = frozenset({"landline"})
 

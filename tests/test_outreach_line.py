@@ -20,8 +20,8 @@ from bot.outreach.plan import Options
 from bot.outreach.roster import RANK, parts_of
 from bot.sandbox.player import Call
 from bot.undelivered import Lost
+from tests.call_stage import Line, line
 from tests.outreach_stage import HEAD, Died, phone
-from tests.test_calls import Line, line
 from workers.executor import Executor
 
 __all__ = ["line"]

@@ -11,9 +11,9 @@ from bot.plan_command import evidence
 from bot.record import Consent
 from bot.store import lanes
 from bot.undelivered import Lost
+from tests.call_stage import CHICAGO, Line
+from tests.call_stage import line as line  # the fixture: one clinic on the local Twilio
 from tests.sandbox_stage import PATIENT
-from tests.test_calls import CHICAGO, Line
-from tests.test_calls import line as line  # the fixture: one clinic on the local Twilio
 from workers.executor import Executor
 
 DAY = 86_400.0

@@ -14,9 +14,9 @@ from bot.record import Consent
 from bot.reports import Reports
 from bot.sending import resume, stops_in_force
 from bot.undelivered import DAILY_CAP, LATEST, PACIFIC, RETRIES, due_again
+from tests.call_stage import Line
+from tests.call_stage import line as line  # the fixture: one clinic on the local Twilio
 from tests.sandbox_stage import PATIENT
-from tests.test_calls import Line
-from tests.test_calls import line as line  # the fixture: one clinic on the local Twilio
 from tests.test_six_weeks import Weeks
 
 TO_CONSENT = ("hi", "yes", "no", "no", "no", "9", "yes")
