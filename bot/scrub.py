@@ -14,11 +14,21 @@ from bot.reading.text import fold
 LONGEST = 80
 # Common given names and surnames in the United States, without those that are words of a reply (will, may, rose, dolores).
 NAMES = frozenset(Path(__file__).with_name("names.txt").read_text("utf-8").split())
-_TITLE = r"(?:mr|mrs|ms|dr|dra|sr|sra)\b\.?\s+"
+_TITLE = r"(?:mr|mrs|ms|dr|dra|sr|sra|doctora?|nurse|enfermer[ao]|senora?)\b\.?\s+"
 _INTRO = re.compile(
-    r"\b(?:my name(?: is|s|'s)?|name(?:'s| is)|this is|i'?m called|call me|signed|sincerely|mr|mrs|ms|miss|dr|dra|don|dona|"
-    r"senora?|sr|sra|me llamo|mi nombre es|mi nombre|atentamente|habla|soy)\b\.?,?\s+"
+    r"\b(?:my name(?: is|s|'s)?|name(?:'s| is|:(?= ))|this is|i'?m called|call me|signed|sincerely|mr|mrs|ms|miss|dr|dra|don|"
+    r"dona|nurse|senora?|sr|sra|me llamo|mi nombre es|mi nombre|"
+    r"atentamente|atte|habla|soy|doctora|enfermera)\b\.?,?\s+"
     rf"((?:{_TITLE})?[^\s,.;!?]+(?:\s+[^\s,.;!?]+)?)"
+)
+# A capital in the middle of a sentence is a name, or near enough.
+_CAPITAL = re.compile(r"(?<=[^\W\d_][ ,])[ ]?[^\W\d_a-z][^\W\d_A-Z]{2,}(?:[ '-][^\W\d_a-z][^\W\d_A-Z]+)*")
+_SIGNED = re.compile(
+    r"(?:(?<=\bthanks)|(?<=\bthank you)|(?<=\bgracias)|(?<=\s)-)[\s,.!-]+[^\W\d_]+(?:\s[^\W\d_]+)?[.!]*$"
+)
+_LETTERS = re.compile(r"\b[^\W\d_](?:[\s.]+[^\W\d_]\b){2,}\.?")
+_STREET = re.compile(
+    r"\b[^\W\d_]+\s+(?:street|avenue|ave|road|rd|lane|ln|blvd|boulevard|court)\b|\b(?:calle|avenida|colonia|calzada)\s+[^\W\d_]+"
 )
 _MAIL = re.compile(r"\S*(?:@|\bat\b\s+(?:gmail|hotmail|yahoo|outlook|icloud)\b|\barroba\b)\s*\S*")
 _LINK = re.compile(r"(?:https?:|www\.)\S*|\b[a-z0-9-]+\.(?:com|net|org|edu|gov|mx|us|io)\b\S*")
@@ -33,16 +43,23 @@ _DATE = re.compile(
 _NUMBERS = re.compile(r"#(?:[\s,./:()-]*#)+")
 _DIGIT = "zero|oh|one|two|three|four|five|six|seven|eight|nine|cero|uno|una|dos|tres|cuatro|cinco|seis|siete|ocho|nueve"
 _SPELLED = re.compile(rf"\b(?:{_DIGIT})(?:[\s,-]+(?:{_DIGIT}))" + r"{2,}\b")
+_TENS = (
+    "eleven|twelve|(?:thir|four|fif|six|seven|eigh|nine)teen|twenty|thirty|fou?rty|fifty|sixty|seventy|eighty|ninety|hundred|thousand|"
+    "doce|trece|catorce|quince|dieci[a-z]+|veint[a-z]+|treinta|cuarenta|cincuenta|sesenta|setenta|ochenta|noventa|cien|ciento|mil"
+)
+_SPOKEN = re.compile(rf"\b(?:{_TENS})(?:[\s-]+(?:y[\s]+)?(?:{_TENS}|{_DIGIT})\b)*\b")
 _WORD = re.compile(r"[^\W\d_]+")
 
 
 def scrub(said: str) -> str:
-    """*said* in lower case without accents, with ``#`` for numbers and ``[name]``, ``[date]``, ``[mail]``, ``[link]`` for what
-    they stand for; "" when nothing is left to learn from."""
-    text = " ".join(fold(said[: 4 * LONGEST]).split())
+    """*said* in lower case without accents, with ``#`` for numbers and ``[name]``, ``[date]``, ``[mail]``, ``[link]``,
+    ``[address]`` for what they stand for; "" when nothing is left to learn from."""
+    text = " ".join(fold(_CAPITAL.sub(" [name]", " ".join(said[: 4 * LONGEST].split()))).split())
     text = _MAIL.sub(" [mail] ", text)
     text = _LINK.sub(" [link] ", text)
-    text = _NUMBER.sub("#", _SPELLED.sub("#", text))
+    text = _STREET.sub(" [address] ", text)
+    text = _NUMBER.sub("#", _SPOKEN.sub("#", _SPELLED.sub("#", text)))
+    text = _LETTERS.sub("[name]", _SIGNED.sub(" [name]", text))
     text = _NUMBERS.sub("#", _DATE.sub("[date]", text))
     text = _INTRO.sub(lambda found: found[0].replace(found[1], "[name]"), text)
     text = _WORD.sub(lambda found: "[name]" if found[0] in NAMES and not _in_brackets(text, found) else found[0], text)

@@ -6,11 +6,13 @@ sent or kept. What is no code of the open question counts as not understood.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from bot.decide import open_walk, take
+from bot.flow import model
+from bot.flow.load import Loaded
 from bot.reading.model import Expects, Reading
 from bot.record import Record
 from bot.turn import Clinic, Door, Input, Turn
@@ -76,6 +78,13 @@ def play(
         turn = take(clinic, PATIENT, record, given, now)
         yield Exchange(code, record, turn)
         record, heard = turn.record, turn.heard
+
+
+def every_code(flows: Iterable[Loaded]) -> frozenset[str]:
+    """All that an address may hold."""
+    options = [str(one.value) for loaded in flows for state in loaded.flow.states.values()
+               if isinstance(state, model.Question) for one in state.takes.options]  # fmt: skip
+    return frozenset((*MEANT, "yes", "no", *map(str, range(11)), *options))
 
 
 def codes_of(exchange: Exchange) -> tuple[str, ...]:

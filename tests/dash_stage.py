@@ -12,6 +12,7 @@ import waitress
 
 from bot.counts import day_of, week_of, weeks_until
 from bot.engine import Session
+from bot.packed import pack
 from bot.record import Record, to_bytes
 from bot.store.counted import Counted
 from bot.store.store import Store
@@ -64,7 +65,7 @@ def seed(
 
 
 def crowd(store: Store, many: int, now: float) -> None:
-    """*many* patients with a conversation of the last year behind them, as their commits leave them."""
+    """*many* patients with a conversation of the last year behind them, as their commits leave them: record and log."""
     chance = Random(5)
     for number in range(many):
         at = now - chance.random() * 365 * 86_400
@@ -72,7 +73,19 @@ def crowd(store: Store, many: int, now: float) -> None:
         session = Session(f"s{number}", "triage", OLD, "en", "sms", "followed", 9, outcome=result, ended=True)
         record = Record(f"+1713{number:07}", session, started_at=at, last_at=at + 600, result=result)
         patient = f"crowd{number:06}"
-        store.commit(patient, "k", "0|", record=to_bytes(record), answer=b"", now=at + 600)
+        events = [_line(f"s{number}", place, at, result) for place in range(len(WAY))]
+        store.commit(patient, "k", "0|", record=to_bytes(record), answer=b"", events=events, now=at + 600)
+
+
+def _line(session: str, place: int, at: float, result: str) -> bytes:
+    """One line of a log, as long as they are."""
+    last = place == len(WAY) - 1
+    return pack({
+        "at": at + 60 * place, "in": "said", "door": "sms", "said": "no not really", "reading": ["answer", "no", "a word for no"],
+        "session": session, "flow": ["triage", OLD], "turn": place, "state": (*WAY[1:], "followed")[place], "language": "en",
+        "says": ["Any of these, and is it NEW?\n- Can't pee, or can't hold pee or poop\n- Numb between your legs\nReply YES or NO"],
+        "result": [result if last else None, None, "R2" if last else None, None], "tasks": [], "on": "1a2b3c4d",
+    })  # fmt: skip
 
 
 @contextmanager

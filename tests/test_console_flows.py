@@ -70,6 +70,15 @@ def test_what_is_typed_becomes_a_code_and_its_words_go_nowhere(place: Place, vie
     assert sorted(place.desk.store.client.keys("{b*")) == kept
 
 
+def test_an_address_of_the_simulator_that_somebody_filled_with_words_hands_on_none_of_them(viewer: FlaskClient) -> None:
+    """Whoever writes a patient's words or number into it shares a page that has them nowhere."""
+    for words in ("7135550199", "john_smith", "zebulon", "chest_pain", "yes.zebulon.no", "11", "Zebulon" * 50):
+        page = viewer.get("/flows/triage/try", query_string={"w": words, "c": words, "o": words}).text
+        for one in words.split("."):
+            assert one in ("yes", "no", "11") or one not in page, one
+        assert re.search(r'readonly value="[^"]*[=.]U[".]', page)
+
+
 def test_an_address_of_the_simulator_opens_the_same_conversation_for_anybody(viewer: FlaskClient) -> None:
     """With the rule and its words; by call and in Spanish too; whatever stands in it, nothing breaks or runs."""
     page = unescape(viewer.get("/flows/triage/try?c=sms&l=en&w=yes.no.no.no.7").text)

@@ -98,4 +98,28 @@ def test_only_typed_or_spoken_replies_to_a_question_that_were_not_understood_are
 
     log = [line("a", "consent", "hello there"), line("a", "consent", "why tho"), line("a", "screen_a", "yes", "answer"),
            line("a", "screen_a", "99", keys=True), {"at": 1.0, "in": "note"}, line("b", "consent", "hey again")]  # fmt: skip
-    assert list(unread_in(log)) == [("triage", "consent", "en", "why tho")]
+    assert list(unread_in(log)) == [(log[1], ("triage", "consent", "en", "why tho"))]
+
+
+@pytest.mark.parametrize(
+    ("said", "left"),
+    [
+        ("my son Zebediah broke it", "my son [name] broke it"),
+        ("mi doctor es Etcheverry", "mi doctor es [name]"),
+        ("doctora etcheverry me vio", "doctora [name] vio"),
+        ("tell nurse betsy", "tell nurse [name]"),
+        ("thanks, kiki", "thanks [name]"),
+        ("it hurts. - kiki", "it hurts. [name]"),
+        ("m a r i a", ""),
+        ("J. o. h. n. here", "[name] here"),
+        ("i live on maple street", "i live on [address]"),
+        ("vivo en la calle juarez", "vivo en la [address]"),
+        ("born nineteen eighty two", "born #"),
+        ("tengo cuarenta y dos anos", "tengo # anos"),
+        ("depends who you ask LOL", "depends who you ask lol"),
+        ("like a seven", "like a seven"),
+    ],
+)
+def test_what_is_on_no_list_of_names_goes_as_well(said: str, left: str) -> None:
+    """A capital in the middle of a sentence, a title, a signature, letters one by one, a street, a spoken number."""
+    assert scrub(said) == left

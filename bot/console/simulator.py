@@ -72,9 +72,9 @@ def _asked(visit: Visit, name: str) -> dict[str, str]:
     given = visit.request.args
     languages = loaded.flow.languages
     follows = list(loaded.flow.follows)
-    codes = [
-        code for code in given.get("w", "")[:1000].split(".") if code.replace("_", "").isalnum() and code.isascii()
-    ]
+    known = tryout.every_code(visit.desk.conversation.clinic.flows.values())
+    # What is no code may be anybody's words, and goes no further.
+    codes = [code if code in known else tryout.UNCLEAR for code in given.get("w", "")[:1000].split(".") if code]
     doors = [door for door in ("sms", "voice") if door in loaded.flow.initial]
     return {
         "c": given.get("c", "") if given.get("c", "") in doors else doors[0],
