@@ -124,15 +124,17 @@ def _segments(text: str) -> int:
 
 
 def of_log(
-    events: Iterable[Event], first: str, zone: str, prices: Prices, *, whole: bool = True
+    events: Iterable[Event], first: str, zone: str, prices: Prices | None, *, whole: bool = True
 ) -> Iterator[tuple[Event, Count]]:
-    """What the commits of a patient's log counted, oldest first, each with its line; what texts cost at *prices*. Not
-    *whole*: its beginning was cut, so the first line only tells where the walk stood."""
+    """What the commits of a patient's log counted, oldest first, each with its line; what texts cost at *prices*, where
+    they are given. Not *whole*: its beginning was cut, so the first line only tells where the walk stood."""
     stand, visit_at = Stand(), 0.0
     for number, event in enumerate(events):
         after = _stand_after(stand, event, first, visit_at)
         if whole or number:
-            for count in (*_walked(stand, after, event, first, zone), *_paid(event, zone, prices)):
+            for count in _walked(stand, after, event, first, zone):
+                yield event, count
+            for count in _paid(event, zone, prices) if prices else ():
                 yield event, count
         stand, visit_at = after, event.get("sets", {}).get("visit_at", visit_at) or 0.0
 

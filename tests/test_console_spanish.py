@@ -7,6 +7,7 @@ import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from flask.testing import FlaskClient
@@ -15,7 +16,7 @@ from bot.catalog import load_flows
 from bot.console.languages import catalogue
 from bot.console.routes import ROUTES
 from bot.flow import model
-from bot.sending import pause
+from bot.sending import FAILURES, Gate, pause
 from bot.store.store import Store
 from tests import dash_stage
 from tests.outreach_stage import rows
@@ -42,8 +43,7 @@ ENGLISH = ("/flows/<name>/booklet", "/flows/<name>/changes")
 
 
 class Texts(HTMLParser):
-    """What a reader of the page meets: texts, and attributes that are read out. Without what was said in a conversation, and
-    the rules that are proved, which are quoted from the flow."""
+    """What a reader of the page meets: texts, and attributes that are read out. Without what was said in a conversation."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -74,7 +74,9 @@ class Texts(HTMLParser):
         inside = [(tag, attrs.get("class") or "") for tag, attrs in self.path]
         said = any("bubble" in look or "sample" in look for _, look in inside)
         said = said or (any("talk" in look for _, look in inside) and inside[-1][0] == "p")
-        quoted = any(tag in ("ul", "button") and attrs.get("lang") for tag, attrs in self.path)
+        quoted = any(
+            tag in ("ul", "button") and attrs.get("lang") for tag, attrs in self.path
+        )  # another language's name
         to_patient = any(tag == "a" and (attrs.get("href") or "").startswith("/patients/") for tag, attrs in self.path)
         return not said and not quoted and not to_patient and not UNREAD & {tag for tag, _ in self.path}
 
@@ -160,6 +162,20 @@ def test_no_page_has_english_left(place: Place) -> None:
     pages += [(f"/counted?{counted}{what}", "ada") for what in kinds]
     wrong = {path: found for path, who in pages if (found := left(place, people[who], path))}
     assert not wrong, json.dumps(wrong, indent=1, ensure_ascii=False)
+
+
+def test_the_programs_own_reason_for_a_stop_is_told_in_spanish(place: Place) -> None:
+    """As bot/sending.py writes each of them."""
+    gate = Gate(place.desk.store, lambda: place.at, limit=1, zone=ZoneInfo("America/Chicago"))
+    gate.refused(20003)
+    gate.affords(2)
+    for _ in range(FAILURES):
+        gate.failed()
+    client = place.browser(place.person("nurse", "Ben"))
+    assert not left(place, client, "/health")
+    page = client.get("/health").text
+    for words in ("límite de gasto de hoy", "(código 20003)", "fallos seguidos"):
+        assert words in page
 
 
 def test_an_english_word_on_a_spanish_page_is_found() -> None:

@@ -92,6 +92,7 @@ def of_flows() -> Iterator[tuple[str, str]]:
         flow = loaded.flow
         yield name, flow.title
         yield from ((name, one.title) for one in flow.follow_ups.values())
+        yield from ((name, one.says) for one in flow.invariants)
         yield from ((name, one) for one in flow.sources.values())
         names = [*flow.states, *flow.context, *flow.on]
         for state in flow.states.values():
@@ -167,7 +168,7 @@ def test_every_sentence_has_its_spanish() -> None:
 
 def test_no_spanish_is_left_over() -> None:
     """A sentence that nobody says any more goes."""
-    for name in ("console", "names", "numbers", "seeds", "why"):
+    for name in ("console", "names", "numbers", "rules", "seeds", "why"):
         own = json.loads((FOLDER / "es" / f"{name}.json").read_text("utf-8"))
         assert not sorted(set(own) - set(said())), name
 

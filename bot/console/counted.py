@@ -27,8 +27,8 @@ from bot.numbers import FINISHED, Counts, Number, adds_up, cost_of, in_logs
 from bot.store.counted import Counted
 from bot.store.lists import cursor_of
 
-AT_ONCE = 100  # logs in one round trip
-LOOKED_AT = 800  # logs that one page looks through
+AT_ONCE = 50  # logs in one round trip
+LOOKED_AT = 4  # times as many logs as rows are asked for are looked through for one page
 ARROW = " \u2192 "
 MOST_WEEKS = 60  # counts go back further, logs do not
 COLUMNS = (
@@ -161,19 +161,19 @@ class Behind:
             return seen, None
         wanted = dict(zip(self.weeks, logged, strict=True))
         looked, rest, since = 0, after, _moment(self.visit, first)
-        while looked < LOOKED_AT and left > 0:
+        while looked < LOOKED_AT * limit and left > 0:
             found, following = self.visit.desk.lists.recent(rest, AT_ONCE, since)
             logs = self.visit.desk.lists.logs([patient for patient, _ in found])
             for (patient, last), (lines, whole) in zip(found, logs, strict=True):
                 for field, event, many in self._counted(lines, whole, wanted):
                     rows.append(self._row(patient, field, event, many))
                     seen, left = seen + self._worth(field, many), left - self._worth(field, many)
-                rest = cursor_of((last, patient))
                 if len(rows) >= limit or left <= 0:
-                    return seen, rest if left > 0 else None
+                    return seen, cursor_of((last, patient)) if left > 0 else None
             looked += len(found)
             if following is None:
                 return seen, None
+            rest = following
         return seen, rest if left > 0 else None
 
     def _counted(
@@ -181,11 +181,11 @@ class Behind:
     ) -> list[tuple[str, Mapping[str, Any], int]]:
         """(field, line, how many) of one log; what was taken back later is no row."""
         clinic = self.visit.desk.conversation.clinic
-        prices, rows = Prices(*clinic.prices, clinic.opt_out_mode), list[tuple[str, Mapping[str, Any], int]]()
-        paid = {(week, _priceless(f)): f for week, ones in wanted.items() for f in ones if f.startswith("$|")}
+        prices = Prices(*clinic.prices, clinic.opt_out_mode) if self.number.what == "cost" else None
+        rows: list[tuple[str, Mapping[str, Any], int]] = []
         for event, (week, told, many) in of_log(lines, clinic.first_flow, clinic.zone, prices, whole=whole):
             # What it cost is what it cost then: the count has the price.
-            field = paid.get((week, _priceless(told)), told) if told.startswith("$|") else told
+            field = self._paid.get((week, _priceless(told)), told) if prices else told
             if field not in wanted.get(week, ()):
                 continue
             if many > 0:
@@ -193,6 +193,12 @@ class Behind:
             elif same := [at for at, row in enumerate(rows) if row[0] == field]:
                 del rows[same[-1]]
         return rows
+
+    @cached_property
+    def _paid(self) -> dict[tuple[str, str], str]:
+        """What cost something, without its price -> as it was counted."""
+        weeks = zip(self.weeks, self.counts, strict=True)
+        return {(week, _priceless(one)): one for week, fields in weeks for one in fields if one.startswith("$|")}
 
     # -- rows --
 

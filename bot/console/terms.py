@@ -23,6 +23,7 @@ ENDS = {
     "expired": sentence("stopped answering"),
     "opted_out": sentence("wrote STOP"),
 }
+_NUMBER = re.compile(r"\d+")
 _ANSWERED = re.compile(r"(sms|voice) answer in (\w+ \w+)")
 CHANNELS = {"sms": sentence("text"), "voice": sentence("call")}
 LANGUAGES = {"en": sentence("English"), "es": sentence("Spanish")}
@@ -73,6 +74,20 @@ def state(say: Callable[[str], str], code: str) -> str:
 def value(say: Callable[[str], str], code: object) -> str:
     """An answer or another name of a flow as *say* calls it."""
     return words_of_guard.plain(code, say)
+
+
+STOPS = (
+    sentence("today's spending limit is reached"),
+    sentence("the carrier refuses our credentials or set-up (code {n})"),
+    sentence("{n} failures in a row"),
+)
+
+
+def stop_why(say: Callable[..., str], why: str) -> str:
+    """Why the program itself stopped all sending (bot/sending.py)."""
+    number = _NUMBER.search(why)
+    says = why.replace(number[0], "{n}") if number else why
+    return say(says, n=number[0] if number else "") if says in STOPS else why
 
 
 def source(say: Callable[..., str], kept: str) -> str:

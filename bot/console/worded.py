@@ -12,7 +12,7 @@ from bot.numbers import Number
 from bot.store.lists import cursor_of
 from bot.unread import WINDOW, Phrase, Unread, unread_in
 
-AT_ONCE, LOOKED_AT = 100, 800
+AT_ONCE, LOOKED_AT = 50, 4  # as in counted.py
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,9 @@ class Worded:
         until, phrase = self._gathered
         seen, looked, rows = int(before) if before.isdecimal() else 0, 0, list[Row]()
         rest: str | None = place
-        while phrase and rest is not None and looked < LOOKED_AT and len(rows) < limit and seen < phrase.patients:
+        while (
+            phrase and rest is not None and looked < LOOKED_AT * limit and len(rows) < limit and seen < phrase.patients
+        ):
             found, following = self.visit.desk.lists.recent(rest, AT_ONCE, until - WINDOW)
             logs = self.visit.desk.lists.logs([patient for patient, _ in found])
             for (patient, last), (lines, _) in zip(found, logs, strict=True):
