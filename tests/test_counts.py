@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -12,6 +13,8 @@ from bot import counts_command
 from bot.counts import Prices, day_of, of_log, week_of
 from bot.counts_command import missing
 from bot.forget import erase_patient
+from bot.reports import Reports
+from bot.sending import Gate, spent_today
 from bot.simulate.command import _move_in
 from bot.simulate.town import Town, opened
 from bot.store.counted import Counted
@@ -103,3 +106,52 @@ def test_days_and_weeks_are_the_clinics() -> None:
     sunday_evening = 1_795_406_400.0  # 2026-11-23 00:00 UTC
     assert (week_of(sunday_evening, ZONE), day_of(sunday_evening, ZONE)) == ("2026-11-16", "2026-11-22")
     assert week_of(sunday_evening, "UTC") == "2026-11-23"
+
+
+def test_minutes_of_calls_cost_what_they_last_and_count_once(place: Place) -> None:
+    """A call to us by the begun minute, one of ours from its second minute on; a report that comes twice or for a call that
+    nobody answered costs nothing more."""
+    reports = Reports(place.desk.store, place.conversation, lambda: place.at, 30_000)
+    for sid, status, seconds, effect in (
+        ("CA1", "completed", 61, None),
+        ("CA1", "completed", 61, None),
+        ("CA2", "completed", 59, "0-ours"),
+        ("CA3", "completed", 125, "0-longer"),
+        ("CA4", "no-answer", 0, None),
+        ("CA5", "in-progress", 40, None),
+    ):
+        reports.call_status(sid, status, PHONE, seconds=seconds, sequence=1, answered_by=None, effect_id=effect)
+    fields = Counted(place.desk.store).weeks([week_of(place.at, ZONE)])[0]
+    assert {field: many for field, many in fields.items() if "minutes" in field} == {
+        f"$|{day_of(place.at, ZONE)}|minutes|30000": 4
+    }
+
+
+def test_what_the_carrier_took_is_counted_once_and_comes_back_from_the_journal(place: Place) -> None:
+    """Also when whoever had handed it over died before saying so, and said it again."""
+    store, day = place.desk.store, day_of(place.at, ZONE)
+    gate = Gate(store, lambda: place.at, limit=0, zone=ZoneInfo(ZONE))
+    for effect in ("0-a", "0-a", "0-b"):
+        gate.worked(12_000, "text", place.patient, effect)
+    field, week = f"$|{day}|text|1", week_of(place.at, ZONE)
+    assert Counted(store).weeks([week])[0][field] == spent_today(store, place.at, ZoneInfo(ZONE)) == 24_000
+    for key in store.client.keys("*n:20*"):
+        store.client.delete(key)
+    for (bucket, at), fields in missing(store, place.at, ZONE, PRICES).items():
+        Counted(store).raise_to(bucket, at, fields.items())
+    assert Counted(store).weeks([week])[0][field] == 24_000
+
+
+def test_a_price_that_changed_makes_nothing_dearer_afterwards(place: Place) -> None:
+    """Mending adds what is missing, at today's price; what was counted at another is there."""
+    place.says("hi")
+    found = missing(place.desk.store, place.at, ZONE, Prices(99_000, 88_000, "app"))
+    assert not found
+    for key in place.desk.store.client.keys("*n:20*"):
+        place.desk.store.client.delete(key)
+    back = Counter[str]()
+    for fields in missing(place.desk.store, place.at, ZONE, Prices(99_000, 88_000, "app")).values():
+        back.update(fields)
+    day = day_of(place.at, ZONE)
+    assert back[f"$|{day}|heard|88000"] == 1
+    assert back[f"$|{day}|reply|99000"] == 2
