@@ -73,8 +73,8 @@ class Due:
         return [bucket for bucket, count in enumerate(lanes.waiting(self.each, now)) if count]
 
     def claim(self, bucket: int, now: float, limit: int = 50, lease: float = LEASE_SECONDS) -> list[Claim]:
-        """Up to *limit* due effects, taken for *lease* seconds: what dies with its worker is due again then. Alerts and
-        answers before all others, campaigns last (lanes.py)."""
+        """Up to *limit* due effects (2,000 at most), taken for *lease* seconds: what dies with its worker is due again
+        then. Alerts and answers before all others, campaigns last (lanes.py)."""
         tag, till = self.tag(bucket), now + lease
         found = self._claim(keys=[f"{tag}due", f"{tag}held"], args=lanes.claim_args(now, till, limit))
         return [Claim(raw.decode(), till) for raw in found]

@@ -70,14 +70,16 @@ local till, room, share, out = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), {}
 local function take(at, most)
   local from = KEYS[tonumber(ARGV[at])]
   local ids = most > 0 and redis.call('ZRANGEBYSCORE', from, ARGV[at + 1], ARGV[at + 2], 'LIMIT', 0, most) or {}
-  if #ids == 0 then return end
+  if #ids == 0 then return false end
   redis.call('ZREM', from, unpack(ids))
   local held = {}
   for _, id in ipairs(ids) do out[#out + 1] = id; held[#held + 1] = till; held[#held + 1] = id end
   redis.call('ZADD', KEYS[2], unpack(held))
+  return #ids == most
 end
-for at = 4, #ARGV, 3 do take(at, room - #out - share * (#ARGV - at - 2) / 3) end
-for at = 4, #ARGV, 3 do take(at, room - #out) end
+local more = {}
+for at = 4, #ARGV, 3 do more[at] = take(at, room - #out - share * (#ARGV - at - 2) / 3) end
+for at = 4, #ARGV, 3 do if more[at] then take(at, room - #out) end end
 return out
 """
 

@@ -28,7 +28,7 @@ from workers import executor
 from workers.run import _relay_for_ever, make_worker
 
 CARRIER_SECONDS, NOTES = 0.15, "bench:left"
-LEAD_SECONDS = 6.0  # the plan is read before its first text is due
+LEAD_SECONDS = 6.0  # the plan is read and workers have started before its first text is due
 
 
 class Slow:
@@ -54,15 +54,17 @@ def campaign(
                               "OUTREACH_FIRST_HOUR": "0", "OUTREACH_OPEN_TASKS": "0", "QUIET_START": "23:59",
                               "QUIET_END": "00:00", "OUTREACH_APPROVAL": "100000"})  # fmt: skip
     app = build(settings, role="worker")
-    running = [_worker(settings, state_url, threads) for _ in range(workers)]
-    time.sleep(3.0)  # they have started
     campaigns = app.campaigns()
     always = replace(campaigns.terms, hours=lambda _: hours_for((), "UTC", "00:00", "23:59"), approval_size=0)
     campaigns = Campaigns(campaigns.roster, always, lambda: app.now() + LEAD_SECONDS, campaigns.sender)
     made = campaigns.send(campaigns.plan(rows(count).encode(), Options()), "bench")
     campaigns.approve(made, "another")
+    (step,) = app.store.claim(0, app.now() + LEAD_SECONDS)
+    campaigns.steps.go_on(step.id, made)  # what a worker does for the whole campaign: everybody has a time
+    app.store.finish(step.id)
     times: Any = client.zrange(f"{app.store.tag(0)}due", 0, count, withscores=True)
     planned = {name.decode(): time_of(at) for name, at in times}
+    running = [_worker(settings, state_url, threads) for _ in range(workers)]
     until = time.monotonic() + count / rate + 60
     while client.llen(NOTES) < count and time.monotonic() < until:
         time.sleep(0.2)
