@@ -19,6 +19,7 @@ DAY = 86_400.0
 JITTER = 2_700  # seconds
 PER_DAY, PER_WEEK = 1, 3  # the FCC healthcare exemption's caps, used as policy even with consent (SPEC D)
 MATTER_CLOSED = "the clinic has closed the matter"
+ALARMING = ("emergency", "urgent")  # results after which a person follows up; a crisis is an emergency
 SILENT_FOLLOW_UPS = 2  # two unanswered in a row end all of them
 
 # What the carrier answers by itself on long codes and toll-free numbers (Twilio: Advanced Opt-Out, default keywords).
@@ -128,7 +129,7 @@ def _never(record: Record, purpose: str, channel: Channel) -> str | None:
     if record.owner:
         return "a person has taken over"
     session = record.session
-    if record.result in ("emergency", "urgent") or (session and session.outcome in ("emergency", "urgent")):
+    if record.result in ALARMING or (session and session.outcome in ALARMING):
         return "a person follows up after an emergency"
     if session and session.disposition == "minor":
         return "a person follows up with a minor"

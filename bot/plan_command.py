@@ -56,14 +56,15 @@ def consent(who: str) -> None:
 
 
 def evidence(conversation: Conversation, events: list[bytes]) -> Iterator[dict[str, Any]]:
-    """Every grant, refusal, STOP and START in a patient's log, with the wording that was shown."""
+    """Every grant, refusal, STOP and START in a patient's log, with the wording that was shown: *at* is when we learnt of
+    it, *given* when it was given."""
     for raw in events:
         event = json.loads(raw)
-        at = datetime.fromtimestamp(event["at"], UTC).isoformat(timespec="seconds") if "at" in event else ""
-        for purpose, granted, _, source, wording, channel, by in event.get("consents", ()):
+        at = _iso(event["at"]) if "at" in event else ""
+        for purpose, granted, given, source, wording, channel, by in event.get("consents", ()):
             yield {
-                "at": at, "purpose": purpose, "channel": channel, "granted": granted, "source": source, "who": by,
-                "wording": wording, "shown": _shown(conversation, wording),
+                "at": at, "given": _iso(given), "purpose": purpose, "channel": channel, "granted": granted,
+                "source": source, "who": by, "wording": wording, "shown": _shown(conversation, wording),
             }  # fmt: skip
         kind, _, why = event.get("reading") or ("", "", "")
         if kind in ("opt_out", "opt_in"):
@@ -85,6 +86,10 @@ def evidence(conversation: Conversation, events: list[bytes]) -> Iterator[dict[s
                 "source": event["why"],
                 "who": "carrier",
             }
+
+
+def _iso(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
 
 
 def _shown(conversation: Conversation, wording: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from itertools import pairwise
 
 import pytest
@@ -12,8 +13,12 @@ from bot.catalog import load_flows
 from bot.consent import DAY, JITTER, may_follow_up, may_still_send
 from bot.consent import hours_for as hours_of
 from bot.engine import Session
+from bot.outreach.judge import Stated, consents_of, entered, refusal
 from bot.plan import due_effect, judge, upcoming
+from bot.plan_command import evidence
 from bot.record import CLOSED, Channel, Consent, Record
+from bot.store.store import Store
+from tests.outreach_stage import NOON, Clinic, phone
 from tests.test_plan import MONDAY, PHONE, Weeks
 
 HOURS = hours_of((), "America/Chicago", "09:00", "20:00")
@@ -101,6 +106,75 @@ def test_the_caps_hold_no_longer_than_they_must() -> None:
     night = may_follow_up(WILLING, "follow_up", HOURS, MONDAY + 10 * 3600, salt="e1")
     assert night.later is not None
     assert 0 <= night.later - (MONDAY + 21 * 3600) < JITTER
+
+
+# -- the plan of a campaign and the moment of sending ------------------------------------------------------------------
+
+CHANNELS = st.sampled_from(["any", "text", "call"])
+WORDS = st.lists(
+    st.builds(lambda yes, by: Consent("outreach", yes, 1.0, "t", "", by), st.booleans(), CHANNELS), max_size=3
+)
+RECORDS = st.builds(
+    lambda words, facts, outcome, disposition, result, stopped, owner, unanswered: Record(
+        PHONE, session=OVER.but(outcome=outcome, disposition=disposition), consents=tuple(words), facts=facts,
+        opted_out=stopped, owner=owner, result=result, unanswered=unanswered,
+    ),
+    WORDS, st.frozensets(st.sampled_from(["wrong_number", "landline", CLOSED, "booked"]), max_size=2),
+    st.sampled_from([None, None, "pmr", "urgent"]), st.sampled_from([None, None, "minor", "expired"]),
+    st.sampled_from([None, None, "pt", "emergency"]), st.sampled_from([False, False, False, True]),
+    st.sampled_from([None, None, None, "ana"]), st.integers(0, 2),
+)  # fmt: skip
+
+
+@given(RECORDS, st.booleans(), st.booleans(), st.booleans())
+@settings(max_examples=400, deadline=None)
+def test_whom_a_campaigns_plan_accepts_is_written_to_or_called_when_it_is_their_turn(
+    record: Record, states: bool, calls: bool, landlines: bool
+) -> None:
+    """And who said no or STOP is never made willing by a file: what is accepted by the plan is accepted by the last look."""
+    stated = Stated("en", ("form", 2.0) if states else None, states and calls)
+    if refusal(record, stated, False, landlines, MONDAY) is not None:
+        return
+    after = entered(record, PHONE, consents_of(record, stated, "ana", "f1"))
+    channel: Channel = "call" if "landline" in record.facts else "text"
+    assert may_follow_up(after, "outreach", HOURS, MONDAY, channel=channel).go
+    assert all(one.granted for one in record.consents[-1:])
+
+
+def test_what_a_file_states_is_evidence_with_its_source_its_day_and_who_entered_it(store: Store) -> None:
+    """In the log of the patient, as their own answers are; a channel on which they have said something keeps their word."""
+    clinic = Clinic(store)
+    day = datetime.fromtimestamp(NOON - 30 * DAY, UTC).date().isoformat()
+    head = "phone,consent,consent_source,consent_calls,consent_date\n"
+    campaign = clinic.campaigns.send(clinic.plan(f"{head}{phone(0)},yes,intake form,yes,{day}\n"), "ana")
+    events = store.events(store.cipher.patient_id(phone(0)))
+    found = list(evidence(clinic.conversation, events))
+    assert [(one["channel"], one["granted"], one["who"], one["wording"]) for one in found] == [
+        ("text", True, "ana", campaign), ("call", True, "ana", campaign),
+    ]  # fmt: skip
+    assert all(one["source"] == f"file {campaign}, entered by ana: intake form" for one in found)
+    assert all((one["given"][:10], one["at"][:10]) == (day, "2025-11-24") for one in found)
+    clinic.until(NOON + 10, 1.0)
+    clinic.conversation.hear(phone(0), "sms", "STOP", "s1")
+    last = list(evidence(clinic.conversation, store.events(store.cipher.patient_id(phone(0)))))[-1]
+    assert (last["purpose"], last["granted"], last["who"]) == ("all", False, "patient")
+
+
+def test_a_patients_own_answer_is_evidence_with_the_words_that_were_shown_in_their_language() -> None:
+    weeks = Weeks(language=None)
+    weeks.say("hola", "si", "no", "no", "no", "9", "si")
+    (found,) = evidence(weeks.conversation, [one for one in weeks.store.events["p"] if one])
+    assert (found["purpose"], found["granted"], found["who"]) == ("follow_up", True, "patient")
+    assert found["shown"].startswith("¿Podemos mandarle")
+    assert found["source"].startswith("sms answer in triage ")
+
+
+def test_what_waited_for_the_morning_leaves_in_the_window_also_where_it_is_short() -> None:
+    """Twenty minutes are open: nobody is spread behind their end."""
+    short = hours_of((), "America/Chicago", "09:00", "09:20")
+    night = MONDAY + 9 * 3600
+    for number in range(50):
+        assert short.open(short.next_open(night, f"e{number}"))
 
 
 # -- what a flow declares --------------------------------------------------------------------------------------------

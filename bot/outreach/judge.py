@@ -17,13 +17,15 @@ from zoneinfo import ZoneInfo
 import phonenumbers
 from phonenumbers import PhoneNumberType as Kind
 
-from bot.record import ERASED, Consent, Record
+from bot.consent import ALARMING, SILENT_FOLLOW_UPS
+from bot.record import ERASED, Channel, Consent, Record
+from bot.work import with_consent
 
 Via = Literal["sms", "call"]
 Why = Literal[
     "no_phone", "bad_phone", "damaged_phone", "extension", "no_person", "region", "landline", "duplicate", "opted_out",
     "no_consent", "no_source", "bad_date", "said_no", "wrong_number", "taken_over", "emergency", "open_session",
-    "bad_language", "no_call_consent", "erased",
+    "bad_language", "no_call_consent", "erased", "minor", "silent",
 ]  # fmt: skip
 
 SAYS: dict[Why, str] = {
@@ -46,6 +48,8 @@ SAYS: dict[Why, str] = {
     "open_session": "this patient is in a conversation right now",
     "bad_language": "the language is not en or es",
     "no_call_consent": "a landline, and no consent to calls is recorded or stated (consent_calls)",
+    "minor": "this patient is under 18 or writes about a child; a person follows up",
+    "silent": "the last two automatic texts or calls were not answered",
     "erased": "this patient was erased after the file was given",
 }
 REST_SECONDS = 24 * 3600  # as in a turn: a walk that rested longer is history
@@ -185,13 +189,26 @@ def _day(text: str, zone: ZoneInfo, day_first: bool) -> float | None:
 
 def refusal(record: Record | None, stated: Stated, landline: bool, calls: bool, now: float) -> Why | None:
     """Why this patient is not written to, or None. *calls*: a landline is called instead."""
-    if landline or (record and "landline" in record.facts):
+    by_call = landline or (record is not None and "landline" in record.facts)
+    if by_call:
         if not calls:
             return "landline"
         if not stated.calls and not (record and record.consents_to("outreach", "call")):
             return "no_call_consent"
     if record is None:
         return None if stated.consent else "no_consent"
+    why = _kept_from(record, now)
+    if why:
+        return why
+    words = [one for one in record.consents if one.purpose == "outreach"]
+    here = [one for one in words if one.channel in ("any", "call" if by_call else "text")]
+    if not all(newest[-1].granted for newest in (words, here) if newest):
+        return "said_no"
+    return None if here or stated.consent else "no_consent"
+
+
+def _kept_from(record: Record, now: float) -> Why | None:
+    """As consent.may_follow_up, in the words of a file's rows; a test holds the two together."""
     if record.opted_out:
         return "opted_out"
     if "wrong_number" in record.facts:
@@ -199,27 +216,36 @@ def refusal(record: Record | None, stated: Stated, landline: bool, calls: bool, 
     if record.owner:
         return "taken_over"
     session = record.session
-    if session and session.outcome in ("emergency", "urgent"):
+    if record.result in ALARMING or (session and session.outcome in ALARMING):
         return "emergency"
+    if session and session.disposition == "minor":
+        return "minor"
+    if record.unanswered >= SILENT_FOLLOW_UPS:
+        return "silent"
     if session and not session.ended and now - record.last_at < REST_SECONDS:
         return "open_session"
-    words = [one.granted for one in record.consents if one.purpose == "outreach"]
-    if words and not words[-1]:
-        return "said_no"
-    return None if words or stated.consent else "no_consent"
+    return None
 
 
-def with_consent(record: Record | None, phone: str, stated: Stated, by: str, mark: str) -> Record:
-    """The record with the consent that the row states, unless the patient's own word stands already. *mark* names the
-    file, so that the evidence can be found."""
+def consents_of(record: Record | None, stated: Stated, by: str, mark: str) -> tuple[Consent, ...]:
+    """What the row states that is not known yet: for a channel on which there is a word already, that word stands. *mark*
+    names the file, so that the evidence can be found."""
+    if stated.consent is None:
+        return ()
+    source, at = stated.consent
+    says = f"file {mark}, entered by {by}: {source}"
+    known = {one.channel for one in (record.consents if record else ()) if one.purpose == "outreach"}
+    stands: tuple[Channel, ...] = ("text", "call") if stated.calls else ("text",)
+    return tuple(
+        Consent("outreach", True, at, says, mark, channel, by) for channel in stands if not known & {channel, "any"}
+    )
+
+
+def entered(record: Record | None, phone: str, given: tuple[Consent, ...]) -> Record:
+    """The record of a recipient, with what was *given*; one that was erased begins anew."""
     kept = record or Record(phone)
     if ERASED in kept.facts and not kept.opted_out:
         kept = kept.but(phone=phone, facts=kept.facts - {ERASED})
-    if stated.consent is None or any(one.purpose == "outreach" for one in kept.consents):
-        return kept
-    source, at = stated.consent
-    says = f"file {mark}, entered by {by}: {source}"
-    given = [Consent("outreach", True, at, says, mark, "text", by)]
-    if stated.calls:
-        given.append(Consent("outreach", True, at, says, mark, "call", by))
-    return kept.but(consents=(*kept.consents[-18:], *given))
+    for one in given:
+        kept = kept.but(consents=with_consent(kept.consents, one))
+    return kept

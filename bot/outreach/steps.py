@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from bot.outreach.judge import Why, refusal, with_consent
+from bot.outreach.judge import Why, consents_of, entered, refusal
 from bot.outreach.pacing import times
 from bot.outreach.plan import Options, Plan, Row, Terms, call_flow_of, make_plan, sampled
 from bot.outreach.roster import CHUNK, Enrolment, Member, Roster, State
@@ -163,8 +163,10 @@ class Steps:
                 refused[row.number] = why
                 continue
             speaks = row.language(plan.options.language)
-            kept = with_consent(record, row.phone, row.stated, about["by"], plan.mark).but(speaks=speaks)
+            given = consents_of(record, row.stated, about["by"], plan.mark)
+            kept = entered(record, row.phone, given).but(speaks=speaks)
             event = {"at": now, "in": "entered", "campaign": shared["c"], "row": row.number}
+            event |= {"consents": [list(one) for one in given]} if given else {}
             body = {**shared, "p": row.patient, "v": row.via, "sg": member.segments}
             yield Enrolment(
                 member, version, to_bytes(kept), json.dumps(event).encode(), json.dumps(body).encode(),
