@@ -20,7 +20,7 @@ _GSM_BASIC = frozenset(
 _GSM_DOUBLE = frozenset("\f^{}\\[~]|€")
 _GSM = _GSM_BASIC | _GSM_DOUBLE
 
-_LOOK_ALIKE = {
+LOOK_ALIKE = {
     character: plain
     for plain, characters in {
         '"': "«»“”ʺˮ‟„❝❞〝〞",
@@ -90,7 +90,7 @@ class Segments:
 
 @lru_cache(maxsize=4096)
 def _fold_character(character: str) -> str:
-    plain = _LOOK_ALIKE.get(character)
+    plain = LOOK_ALIKE.get(character)
     if plain is not None:
         return plain
     if _UNSAFE.match(character):

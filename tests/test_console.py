@@ -128,7 +128,7 @@ def test_the_first_link_makes_an_administrator_once_and_a_code_works_once(place:
     assert invite
     client = place.app.test_client()
     assert f"<code>{invite.secret}</code>" in client.get(f"/join/{token}").text
-    form = {"name": "Ana", "password": "four quiet words here", "again": "four quiet words here"}
+    form = {"name": "Ana", "password": "four quiet words here", "password_again": "four quiet words here"}
     form["code"] = pyotp.TOTP(invite.secret).at(int(place.at))
     answer = client.post(f"/join/{token}", data=form, headers=SAME)
     assert answer.status_code == 303

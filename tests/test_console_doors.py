@@ -59,7 +59,8 @@ RAW = (b"%ff%fe", b"%c3%28", b"%ed%a0%80", b"%00", b"%0d%0aX-Evil:%201", b"%f8%8
 PARAMETERS = ("after", "since", "until", "flow", "version", "result", "state", "stage", "asked", "left", "unread",
               "failed", "weeks", "words", "c", "l", "o", "row_language", "call_landlines", "consent_calls", "back",
               "why", "seen", "walk", "door", "language", "w", "to", "said", "a", "csrf", "once", "kept_path",
-              "kept_form", "reply", "note", "template", "count", "code", "name", "password", "again", "role", "reason",
+              "kept_form", "reply", "note", "template", "count", "code", "name", "password", "again", "password_again",
+              "role", "reason",
               "column_phone", "call_after", "consent_source", "screens")  # fmt: skip
 
 

@@ -154,7 +154,7 @@ def test_demo_data_is_what_the_running_program_made_of_real_webhooks() -> None:
         assert code
         words = "four quiet words here"
         now = pyotp.TOTP(code.group(1)).at(int(time.time()))
-        ana.get(link, name="Ana", password=words, again=words, code=now)
+        ana.get(link, name="Ana", password=words, password_again=words, code=now)
         token = re.search(r'name="csrf" value="([^"]+)"', ana.get(f"{site}/start"))
         assert token
         page = ana.get(f"{site}/start/demo", csrf=token.group(1))

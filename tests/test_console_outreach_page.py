@@ -69,7 +69,7 @@ def join(browser: Browser, link: str, name: str) -> str:
     browser.speak("en")
     browser.open(link)
     secret: str = browser.run("document.querySelector('code').textContent")
-    for field, text in (("name", name), ("password", WORDS), ("again", WORDS)):
+    for field, text in (("name", name), ("password", WORDS), ("password_again", WORDS)):
         browser.type(f"[name={field}]", text)
     browser.type("[name=code]", pyotp.TOTP(secret).at(int(time.time())))
     browser.key("Enter")

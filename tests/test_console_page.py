@@ -64,7 +64,7 @@ def test_an_emergency_is_seen_taken_over_and_answered(tmp_path: Path) -> None:
             secret = browser.run("document.querySelector('code').textContent")
             browser.type("[name=name]", "Ana Ruiz")
             browser.type("[name=password]", "four quiet words here")
-            browser.type("[name=again]", "four quiet words here")
+            browser.type("[name=password_again]", "four quiet words here")
             browser.type("[name=code]", pyotp.TOTP(secret).at(int(time.time())))
             browser.key("Enter")
             browser.until("!!document.querySelector('#queue')")

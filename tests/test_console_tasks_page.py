@@ -3,6 +3,8 @@ keyboard alone. And what a page does whose session ended, or whose store is away
 
 from __future__ import annotations
 
+import json
+import random
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +13,8 @@ import pyotp
 import pytest
 
 from bot.store.cipher import Cipher
-from bot.takeover import TakeOver
+from bot.takeover import TakeOver, as_sent
+from bot.wording import segments
 from tests import dash_stage
 from tests.sandbox_browser import BINARY, Browser
 from tests.test_console_loss import WORDS, Lonely, lonely
@@ -269,6 +272,18 @@ def test_a_reply_and_a_note_half_typed_both_come_back_when_the_session_ends(plac
     writing.browser._send("Input.dispatchKeyEvent", type="keyDown", key="Enter", modifiers=2, windowsVirtualKeyCode=13)
     writing.reads("Note of Ben: please ask about the form", "#talk")
     assert len([event for event in place.desk.store.events(place.patient) if b"nine" in event]) == 1
+
+
+def test_the_counter_of_segments_counts_what_will_be_sent(writing: Nurse) -> None:
+    """The page's own counting against the program's: accents that a phone drops, typographic marks, escapes, emoji, limits."""
+    chance, marks = random.Random(3), "aeiou áíóúñé¿¡ “”’…—–€[]{}^~|\\½ 😀👍🏽\u200d漢ß\u00a0\n"
+    texts = ["", " ", "á" * 160, "á" * 161, "[" * 80, "[" * 81, "a" * 152 + "[" * 2 + "b" * 10, "漢" * 70, "漢" * 71,
+             "😀" * 35, "😀" * 36, "😀" * 67, "Mañana a las 10, ¿podrá? Llámenos: “sí” o “no” — gracias…"]  # fmt: skip
+    texts += ["".join(chance.choices(marks, k=chance.randrange(1, 400))) for _ in range(300)]
+    plain = "JSON.parse(document.querySelector('#count').dataset.plain)"
+    counted = writing.browser.run(f"{json.dumps(texts)}.map(t => segmentsOf(folded(t, {plain}).trim()))")
+    sent = [as_sent(text) for text in texts]
+    assert [(text, segments(text).count if text else 0) for text in sent] == list(zip(sent, counted, strict=True))
 
 
 def test_a_link_on_another_site_opens_the_conversation_for_who_is_signed_in(place: Lonely, writing: Nurse) -> None:

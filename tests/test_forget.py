@@ -198,7 +198,7 @@ def written_by_staff(whole: Whole, patient: str) -> None:
     secret = re.search(r"<code>([A-Z2-7]+)</code>", page)
     assert secret
     code = pyotp.TOTP(secret[1]).at(int(time.time()))
-    form = {"name": "Ana", "password": "four quiet words here", "again": "four quiet words here", "code": code}
+    form = {"name": "Ana", "password": "four quiet words here", "password_again": "four quiet words here", "code": code}
     staff.open(Request(link.group(0), urlencode(form).encode(), {"Sec-Fetch-Site": "same-origin"}), timeout=10)
     address = f"{link.group(1)}/patients/{patient}"
     shown = staff.open(address, timeout=10).read().decode()

@@ -15,7 +15,7 @@ AWAY = sentence(
 )
 TROUBLE = sentence("Something went wrong here; it is in the log. Go back and try again.")
 LABELS = {"reply": sentence("Your reply"), "note": sentence("Note"), "name": sentence("Name")}  # the rest is hidden
-NEVER_KEPT = frozenset({"csrf", "password", "code", "kept_path", "kept_form"})
+NEVER_KEPT = frozenset({"csrf", "password", "password_again", "code", "kept_path", "kept_form"})
 
 
 def typed(visit: Visit) -> list[tuple[str, str]]:

@@ -16,7 +16,7 @@ from bot.console.why import Why, explain
 from bot.record import CLOSED, Record, from_bytes
 from bot.takeover import WROTE_SINCE, Done, TakeOver, as_sent
 from bot.tasks import TASKS
-from bot.wording import fill, segments
+from bot.wording import LOOK_ALIKE, fill, segments
 
 LONGEST_REPLY, LONGEST_NOTE = 640, 1000
 TYPED = ("reply", "note")
@@ -174,6 +174,7 @@ def _page(visit: Visit, patient: str, status: int = 200, **shown: str) -> Respon
         stopped=visit.held,
         templates=_templates(visit, record),
         price=desk.settings.price_per_segment,
+        look_alike=LOOK_ALIKE,
         count=segments(shown["reply"]).count if shown["reply"] else 0,
     )
 

@@ -79,7 +79,7 @@ def join_page(visit: Visit, token: str) -> Response:
 def join(visit: Visit, token: str) -> Response:
     """Make the account and sign in."""
     desk = visit.desk
-    if visit.typed("password", 300) != visit.typed("again", 300):
+    if visit.typed("password", 300) != visit.typed("password_again", 300):
         return _join_form(visit, token, 422, visit.say("The two passwords are not the same."))
     try:
         person = desk.people.join(

@@ -121,18 +121,35 @@ document.addEventListener("htmx:afterOnLoad", ({ detail }) => detail.successful 
 
 const GSM = /^[@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !"#¤%&'()*+,\-./0-9:;<=>?¡A-ZÄÖÑÜ§¿a-zäöñüà^{}\\[~\]|€]*$/;
 
+// As bot/wording.py folds and counts; *plain*: what a typographic mark becomes, from there.
+function folded(text, plain) {
+  const one = (mark) => {
+    if (GSM.test(mark)) return mark;
+    if (mark in plain) return plain[mark];
+    const bare = mark.normalize("NFKD").replace(/\p{M}/gu, "");
+    return GSM.test(bare) ? bare : mark;
+  };
+  return [...text.normalize("NFC")].map(one).join("");
+}
+
 function segmentsOf(text) {
   if (!text) return 0;
   const plain = GSM.test(text);
-  const units = plain ? text.length + (text.match(/[\^{}\\[~\]|€]/g) || []).length : text.length;
+  const costs = [...text].map((mark) => (plain ? (/[\^{}\\[~\]|€]/.test(mark) ? 2 : 1) : mark.length));
   const [alone, joined] = plain ? [160, 153] : [70, 67];
-  return units <= alone ? 1 : Math.ceil(units / joined);
+  if (costs.reduce((all, cost) => all + cost, 0) <= alone) return 1;
+  let count = 1, used = 0;
+  for (const cost of costs) {
+    if (used + cost > joined) [count, used] = [count + 1, 0];
+    used += cost;
+  }
+  return count;
 }
 
 document.addEventListener("input", (event) => {
   const count = find("#count");
   if (!count || event.target.name !== "reply") return;
-  const number = segmentsOf(event.target.value.trim());
+  const number = segmentsOf(folded(event.target.value, JSON.parse(count.dataset.plain)).trim());
   const cost = (number * Number(count.dataset.price)).toFixed(3);
   count.textContent = number ? count.dataset.says.replace("#", number).replace("@", cost) : "";
 });
