@@ -142,14 +142,16 @@ def test_a_patient_s_task_is_closed_in_the_conversation_alone(place: Place) -> N
     store = place.desk.store
     for name in ("sending.staff", "fault.1"):
         store.raise_task(Task(name, "clinic", "fault", 2, place.at))
+    beside = next(f"p{number}" for number in range(99) if store.bucket(f"p{number}") == store.bucket("clinic"))
+    store.raise_task(Task("x.person", beside, "person", 2, place.at))
     client = place.browser(place.person("nurse", "Ben"))
     token = token_of(client)
     for task in store.tasks():
         client.post(f"/tasks/{task.id}/close", data={"csrf": token}, headers=SAME)
-    assert sorted(task.kind for task in store.tasks() if task.patient != "clinic") == ["emergency"]
+    assert sorted(task.kind for task in store.tasks() if task.patient != "clinic") == ["emergency", "person"]
     assert [task.id for task in store.tasks() if task.patient == "clinic"] == ["sending.staff"]
     other = place.browser(place.person("nurse", "Cem"))
-    named = next(task.id for task in store.tasks() if task.patient != "clinic")
+    named = next(task.id for task in store.tasks() if task.patient == place.patient)
     wrong = other.post(f"/patients/{store.cipher.patient_id('+17135550199')}/tasks/{named}/close",
                        data={"csrf": token_of(other)}, headers=SAME)  # fmt: skip
     assert wrong.status_code == 404
