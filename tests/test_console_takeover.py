@@ -41,7 +41,7 @@ class Between:
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._store, name)
-        if name not in ("load", "commit", "claim", "begin", "finish", "put_off"):
+        if name not in ("load", "commit", "claim", "begin_all", "mark_sent", "run_all", "finish", "put_off"):
             return found
 
         def step(*given: Any, **named: Any) -> Any:
@@ -75,7 +75,8 @@ class Clinic:
         self.patient = store.cipher.patient_id(PHONE)
         self.hands = TakeOver(self.conversation)
         gate = Gate(store, lambda: self.at, limit=0, zone=ZoneInfo("America/Chicago"))
-        office = Office(self.conversation, self, lambda: self.at, Sends(store), gate, settle=0.0, allowed=self.allowed)
+        sends = Sends(Between(store, self))  # type: ignore[arg-type]
+        office = Office(self.conversation, self, lambda: self.at, sends, gate, settle=0.0, allowed=self.allowed)
         self.worker = Executor(Between(store, self), office, lambda: self.at)  # type: ignore[arg-type]
         self.working = False
 

@@ -58,16 +58,14 @@ PHONES = ["+12125550188", "+13125550188", "+18765550123"]
 
 
 CONSENTS = (Consent("follow_up", True, 1.0, "form"), Consent("follow_up", True, 1.0, "form", channel="call"))
-DEADLY = ("load", "commit", "begin", "finish", "put_off", "set_status", "set_call_status")
+DEADLY = ("load", "commit", "begin_all", "mark_sent", "run_all", "finish", "put_off", "set_status", "set_call_status")
 IN_A_TURN = ("", "", "before load", "before commit", "after commit")
 IN_A_WORKER = (
     *IN_A_TURN,
     "before carrier",
     "after carrier",
-    "before begin",
-    "after begin",
-    "before finish",
-    "after finish",
+    *(f"{when} {what}" for when in ("before", "after") for what in ("begin_all", "mark_sent", "run_all", "finish")),
+    "in run_all",
 )
 IN_A_REPORT = (
     "",
@@ -94,6 +92,9 @@ class Flaky:
 
         def called(*args: Any, **more: Any) -> Any:
             self.die(f"before {name}")
+            if self.dies == f"in {name}":  # a server that ends in the middle has run the first ones
+                found(args[0][: len(args[0]) // 2])
+                self.die(f"in {name}")
             done = found(*args, **more)
             self.die(f"after {name}")
             return done
@@ -157,7 +158,7 @@ class Storm(RuleBasedStateMachine):
         self.talk.store = self.flaky
         self.post = Post(self.flaky.die, lambda: self.clock)
         gate = Gate(self.store, lambda: self.clock, limit=0, zone=ZoneInfo("UTC"))
-        office = Office(self.talk, self.post, lambda: self.clock, Sends(self.store), gate, settle=0.0)
+        office = Office(self.talk, self.post, lambda: self.clock, Sends(self.flaky), gate, settle=0.0)  # type: ignore[arg-type]
         self.worker = Executor(self.flaky, office, lambda: self.clock)  # type: ignore[arg-type]
         self.reports = Reports(self.flaky, self.talk, lambda: self.clock)  # type: ignore[arg-type]
         self.told: dict[str, set[str]] = {}
