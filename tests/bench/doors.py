@@ -31,6 +31,7 @@ ACCOUNT, TOKEN, OURS = "AC" + "b" * 32, "feedfacefeedfacefeedfacefeedface", "+12
 PUBLIC = "http://127.0.0.1:8000"
 DOCUMENT = b'<?xml version="1.0" encoding="UTF-8"?><Response><Message>Thanks. How bad is it?</Message></Response>'
 TOUCH = "redis.call('SET', KEYS[1], ARGV[1], 'EX', 2592000) return redis.call('GET', KEYS[1])"
+WRITTEN = 2_500  # bytes that one of our turns appends to the AOF; the floor 77
 
 # One patient's walk by text to the scheduling link, and the same by keys.
 WALK = ("hi my back hurts", "yes", "no", "no", "no", "5", "same", "3", "1", "3", "yes")
@@ -146,8 +147,9 @@ def constant(state_url: str, data_dir: Path) -> Application:
     return app
 
 
-def floor(state_url: str, data_dir: Path) -> Application:
-    """The least that any honest bot does: the signature as the library checks it, and one script in the store."""
+def floor(state_url: str, data_dir: Path, more: str = "") -> Application:
+    """The least that any honest bot does: the signature as the library checks it, and one script in the store. *more* is
+    written with it."""
     app, validator = Flask("floor", static_folder=None), RequestValidator(TOKEN)
     client = connect(state_url)
     touch: Any = client.register_script(TOUCH)
@@ -156,10 +158,15 @@ def floor(state_url: str, data_dir: Path) -> Application:
     def sms() -> Response:
         if not validator.validate(PUBLIC + "/sms", request.form, request.headers.get("X-Twilio-Signature", "")):
             return Response(status=403)
-        touch(keys=[f"{{b0}}s:{request.form['From']}"], args=[request.form["Body"]])
+        touch(keys=[f"{{b0}}s:{request.form['From']}"], args=[request.form["Body"] + more])
         return Response(DOCUMENT, content_type="text/xml; charset=utf-8")
 
     return app
+
+
+def heavy(state_url: str, data_dir: Path) -> Application:
+    """The floor, made to write as much as a turn of ours: what the disk alone does to latencies."""
+    return floor(state_url, data_dir, "x" * WRITTEN)
 
 
 def naive(state_url: str, data_dir: Path) -> Application:
@@ -191,6 +198,12 @@ def naive(state_url: str, data_dir: Path) -> Application:
 
 DOORS: dict[str, Callable[[str, Path], Application]] = {
     "constant": constant, "floor": floor, "naive": naive, "ours": ours,
+}  # fmt: skip
+
+
+# Where latencies are measured and not work.
+AT_A_RATE: dict[str, Callable[[str, Path], Application]] = {
+    "constant": constant, "floor": floor, "heavy": heavy, "ours": ours,
 }  # fmt: skip
 
 

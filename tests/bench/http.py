@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bot.store.embedded import EmbeddedServer
 from tests.bench import doors
 
 HALF = b"POST /sms HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Le"
@@ -159,8 +160,8 @@ def _latency(took: list[float]) -> dict[str, float]:
 
 
 def compare(state_url: str, data_dir: Path, rounds: int, size: float) -> dict[str, Any]:
-    """Every door in turn, *rounds* times; *size* scales how much is asked (1.0: a minute and a half in all)."""
-    found: dict[str, dict[str, list[dict[str, float]]]] = {name: {} for name in doors.DOORS}
+    """Every door in turn, *rounds* times; *size* scales how much is asked (1.0: two minutes in all)."""
+    found: dict[str, dict[str, list[dict[str, float]]]] = {name: {} for name in (*doors.DOORS, *doors.AT_A_RATE)}
     about: dict[str, Any] = {}
     for _ in range(rounds):
         for name in doors.DOORS:
@@ -171,12 +172,29 @@ def compare(state_url: str, data_dir: Path, rounds: int, size: float) -> dict[st
                     if processes == 2:
                         about[name] = {"cold_start_s": round(server.ready, 2),
                                        "rss_mb": round(statistics.mean(server.rss_mb()), 1)}  # fmt: skip
+        for name, case, line in _at_a_rate(state_url, data_dir, size):
+            found[name].setdefault(case, []).append(line)
     medians = {
         name: {case: {key: round(statistics.median(line[key] for line in lines), 2) for key in lines[0]}
                for case, lines in cases.items()}
         for name, cases in found.items()
     }  # fmt: skip
     return {"doors": medians, "processes": about, "load": os.getloadavg()[0]}
+
+
+def _at_a_rate(state_url: str, data_dir: Path, size: float) -> Iterator[tuple[str, str, dict[str, float]]]:
+    """The open loop, on the store as it comes (each write is on the disk before it is answered) and on one that leaves the
+    disk to the system: what is between the two is the disk's, whoever else uses it."""
+    unsynced = EmbeddedServer(data_dir / "unsynced", fsync="no")
+    unsynced.start()
+    try:
+        for case, url in (("open 400/s", state_url), ("open 400/s, no fsync", unsynced.url)):
+            for name in doors.AT_A_RATE:
+                with served(name, url, data_dir, 2) as server:
+                    closed(server.port, 16, 16)  # every thread has its connection
+                    yield name, case, open_loop(server.port, 400, 6 * size)
+    finally:
+        unsynced.stop()
 
 
 def _measured(server: Served, processes: int, name: str, size: float) -> Iterator[tuple[str, dict[str, float]]]:
@@ -187,6 +205,5 @@ def _measured(server: Served, processes: int, name: str, size: float) -> Iterato
     yield "c1", closed(server.port, 1, walks // 2)
     yield "c64", closed(server.port, 64, walks)
     if name in ("floor", "ours"):
-        yield "open 400/s", open_loop(server.port, 400, 6 * size)
         with half_sent(server.port, 1000):
             yield "c1, 1,000 half-sent", closed(server.port, 1, walks // 2)

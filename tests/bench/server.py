@@ -16,5 +16,8 @@ if __name__ == "__main__":
     if name == "ours":  # as bot/web/serve.py does: before the fork
         load_flows(), load_words()
     sys.exit(
-        serve(lambda: doors.DOORS[name](state_url, Path(data_dir)), Place(port=int(port), processes=int(processes)))
+        serve(
+            lambda: {**doors.DOORS, **doors.AT_A_RATE}[name](state_url, Path(data_dir)),
+            Place(port=int(port), processes=int(processes)),
+        )
     )
