@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +21,7 @@ from workers import executor
 
 ROOT = Path(__file__).parents[1]
 RECORDED_RATIO = 0.57  # of the floor, `python -m tests.bench inprocess`; the gate is at 0.8 of it
+RECORDED_MB = 49  # of a web process with Python 3.11 before its first request, without pages of binaries; the gate is at 1.06 of it
 WIRE_BYTES = 2_600  # of commands, for one turn of an ordinary walk (2,140 when this was written)
 
 
@@ -92,15 +94,21 @@ def test_a_web_process_has_no_carrier_no_worker_no_proof_and_no_console_in_its_m
     code = """
 import sys, bot.web.serve as web
 web.require_proof = lambda *_: __import__("bot.proof.check")  # as where something has to be proved
-web.serve = lambda build, place: build() and print(*sys.modules) or 0
+def told():
+    print(*sys.modules)
+    print(*(line for line in open("/proc/self/smaps_rollup") if line.startswith("Anonymous:")) if sys.platform == "linux" else ())
+web.serve = lambda build, place: web._apart(lambda: build() and told() or 0)
 web.main()
 """
     env = {"PATH": os.environ["PATH"], "LOG_LEVEL": "ERROR", **doors.environment(server.url, tmp_path)}
     ran = subprocess.run([sys.executable, "-c", code], env=env, cwd=ROOT, capture_output=True, text=True, check=True)
-    loaded = set(ran.stdout.split())
+    modules, _, memory = ran.stdout.partition("\n")
+    loaded = set(modules.split())
     assert {"bot.wiring", "bot.web.sms"} <= loaded, ran.stderr
     found = [name for name in loaded if any(f"{name}.".startswith(f"{one}.") for one in UNWANTED)]
     assert not found, found
+    if memory.strip() and sys.version_info[:2] == (3, 11) and resource.getpagesize() == 4096:
+        assert int(memory.split()[1]) / 1024 < 1.06 * RECORDED_MB, memory
 
 
 def test_a_turn_stays_near_the_floor(server: EmbeddedServer, redis_client: Redis, tmp_path: Path) -> None:
