@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
 from bot.outreach.roster import Roster
 from bot.store import Effect, Task, lanes
 from bot.store.backup import restore, write
+from bot.store.due import LEASE_SECONDS
 from bot.store.lists import Lists
+from bot.store.model import Begun, Claim
 from bot.store.sends import Sends
 from bot.store.store import Store
 from bot.vitals import vitals
-from workers.executor import BATCH
+from workers.executor import BATCH, DRAIN_SECONDS, Do, Executor
+from workers.run import Worker
 
 NOW = 1_764_000_000.0
 P = "patient-one"
@@ -138,6 +143,47 @@ def test_a_store_of_an_older_version_goes_on(store: Store) -> None:
     assert client.hget(f"{tag}e:{held}", "n") is None, "its worker, if it lives, does not send it as well"
     store.put_off(held, NOW + 50, fence=later[0].till)
     assert lanes.oldest(store.each, NOW + 50) is not None
+
+
+def test_who_slept_through_the_lease_changes_nothing_of_what_was_claimed_anew(store: Store) -> None:
+    (one,) = planned(store, "text", NOW)
+    slept = store.claim(store.bucket(P), NOW)[0]
+    anew = store.claim(store.bucket(P), slept.till)[0]
+    store.put_off(one, NOW + 900, fence=slept.till)
+    store.bury(one, "carrier permanent", NOW, fence=slept.till)
+    assert store.dead() == []
+    assert store.begin(anew).status == "go"
+    store.put_off(one, NOW + 900, fence=anew.till)
+    assert Lists(store).waits([one]) == [NOW + 900]
+
+
+def test_what_waited_for_a_thread_until_its_lease_ended_is_left_to_the_next_claim(store: Store) -> None:
+    """Somebody else may have it by now, and alerts and timers have no mark that would say so."""
+    (one,) = planned(store, "text", NOW)
+    queue: list[Callable[[], None]] = []
+
+    def later(do: Do, claim: Claim, begun: Begun) -> Future[None]:
+        queue.append(lambda: do(claim, begun))
+        return Future()
+
+    clock = [NOW]
+    executor = Executor(store, None, lambda: clock[0], later)  # type: ignore[arg-type]  # nobody is to be asked
+    assert executor.drain(store.bucket(P)) == 1
+    clock[0] = NOW + LEASE_SECONDS
+    queue.pop()()
+    assert taken(store, NOW + LEASE_SECONDS) == [one]
+
+
+def test_a_job_ends_before_rq_takes_it_for_abandoned() -> None:
+    assert Worker.get_heartbeat_ttl(None, None) / 2 >= DRAIN_SECONDS  # type: ignore[arg-type]  # a constant of ours
+
+
+def test_scripts_that_run_together_are_learnt_again_by_a_server_that_forgot_them(store: Store) -> None:
+    one, two = planned(store, "text", NOW, 2)
+    client: Any = store.client
+    client.script_flush()
+    store.run_all([store.finished(one), store.finished(two)])
+    assert Lists(store).waits([one, two]) == [None, None]
 
 
 def test_what_is_in_hand_is_in_a_backup_and_may_have_been_sent(store: Store, tmp_path: Path) -> None:

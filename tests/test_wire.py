@@ -43,6 +43,16 @@ def test_every_kind_of_argument_and_answer_is_that_of_the_client(redis_client: R
     assert wire.ask("GET", "k") == b"\x00\r\n\xff", "an error answer leaves the connection in step"
 
 
+def test_of_commands_that_travel_together_each_has_its_own_answer_though_one_is_refused(redis_client: Redis) -> None:
+    """One round trip; and the next command gets its own answer, not one that was left over."""
+    wire = Wire(redis_client)
+    found = wire.ask_all([("SET", "k", 1), ("HGET", "k", "f"), ("GET", "k"), ("NOSUCH",), ("INCR", "k")])
+    assert [type(one) if isinstance(one, Exception) else one for one in found] == [
+        b"OK", ResponseError, b"1", ResponseError, 2,
+    ]  # fmt: skip
+    assert wire.ask("GET", "k") == b"2"
+
+
 def test_a_script_that_the_server_forgot_is_loaded_again(redis_client: Redis) -> None:
     """SCRIPT FLUSH, or a server that was restarted."""
     runner, script = Runner(redis_client, Wire(redis_client)), "return ARGV[1]"
