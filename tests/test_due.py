@@ -8,10 +8,13 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from bot.outreach.roster import Roster
 from bot.store import Effect, Task, lanes
 from bot.store.backup import restore, write
 from bot.store.due import LEASE_SECONDS
+from bot.store.erase import erase
 from bot.store.lists import Lists
 from bot.store.model import Begun, Claim
 from bot.store.sends import Sends
@@ -143,6 +146,20 @@ def test_a_store_of_an_older_version_goes_on(store: Store) -> None:
     assert client.hget(f"{tag}e:{held}", "n") is None, "its worker, if it lives, does not send it as well"
     store.put_off(held, NOW + 50, fence=later[0].till)
     assert lanes.oldest(store.each, NOW + 50) is not None
+
+
+@pytest.mark.parametrize("how", ["taken back", "erased"])
+def test_of_what_was_in_hand_and_is_no_more_nothing_is_left(store: Store, how: str) -> None:
+    (one,) = planned(store, "text", NOW)
+    claim = store.claim(store.bucket(P), NOW)[0]
+    if how == "taken back":
+        version = store.load(P, "k").version
+        store.commit(P, "k", version, record=b"r", answer=b"a", cancels=[one], now=NOW)
+    else:
+        erase(store, P, (P.encode(),), b"bare", 0)
+    assert Lists(store).waits([one]) == [None]
+    assert Sends(store).mark(claim, P, NOW).tries == 0
+    assert sum(lanes.waiting(store.each, NOW + 100)) == 0
 
 
 def test_who_slept_through_the_lease_changes_nothing_of_what_was_claimed_anew(store: Store) -> None:
