@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 from html.parser import HTMLParser
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import argon2
 import pyotp
 import pytest
+import segno
 from flask.testing import FlaskClient
 
 from bot import console
@@ -83,6 +85,26 @@ def test_a_one_time_link_ends_after_a_day(place: Place) -> None:
     left = [store.ttl(key) for key in store.keys("{console}invite:*")]
     assert len(left) == 1
     assert 0 < left[0] <= INVITE_SECONDS == 86_400
+
+
+def test_the_key_of_codes_is_a_picture_a_link_and_letters(place: Place) -> None:
+    """All three are the same key; a clinic's name cannot change the address. The picture is of this page alone."""
+    made = Settings.load(
+        {"SANDBOX": "1", "DATA_DIR": str(place.desk.settings.data_dir), "CLINIC_NAME": "A&B secret=x/ Clinic"}
+    )
+    object.__setattr__(place.desk, "settings", made)
+    token = place.desk.people.invite("nurse", "test")
+    invite = place.desk.people.invitation(token)
+    assert invite
+    page = place.app.test_client().get(f"/join/{token}").text
+    address = html.unescape(page.partition('<a href="otpauth')[2].partition('"')[0])
+    told = pyotp.parse_uri(f"otpauth{address}")
+    assert isinstance(told, pyotp.TOTP)
+    assert (told.secret, told.issuer) == (invite.secret, "A&B secret=x/ Clinic")
+    assert f"<code>{invite.secret}</code>" in page
+    picture = html.unescape(page.partition('<img src="')[2].partition('"')[0])
+    assert picture == segno.make(f"otpauth{address}", micro=False).svg_data_uri(scale=4, light="white")
+    assert invite.secret not in picture
 
 
 def test_another_role_ends_the_sessions_of_the_old_one(place: Place) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pyotp
+import segno
 from flask import Response
 
-from bot.console import kept
+from bot.console import kept, terms
 from bot.console.desk import Visit
 from bot.console.languages import COOKIE, LANGUAGES, sentence
 from bot.console.people import LINK_USED, BusyError, Person, PersonError
@@ -100,11 +102,15 @@ def _join_form(visit: Visit, token: str, status: int, error: str) -> Response:
     if invite is None:
         return visit.page("refused.html", 404, why=visit.say(LINK_USED))
     person = visit.desk.people.by_id(invite.person) if invite.person else None
+    label = person.name if person else visit.say(terms.ROLES[invite.role])
+    address = pyotp.TOTP(invite.secret).provisioning_uri(name=label, issuer_name=visit.desk.settings.clinic_name)
     return visit.page(
         "join.html",
         status,
         token=token,
         code_key=invite.secret,
+        key_address=address,
+        picture=segno.make(address, micro=False).svg_data_uri(scale=4, light="white"),
         role=invite.role,
         error=error,
         renewed=person,
