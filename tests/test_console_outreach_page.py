@@ -207,7 +207,9 @@ def test_a_campaign_by_keyboard_alone(tmp_path: Path, opened: Any) -> None:
         ana.type(":focus", "everybody was called instead")
         ana.key("Enter")
         comes(ana, "document.querySelector('#progress') && !document.querySelector('form[action$=cancel]')")
-        comes(ana, "document.querySelector('#progress').textContent.includes('taken back')")  # by a worker, seen by itself
+        comes(
+            ana, "document.querySelector('#progress').textContent.includes('taken back')"
+        )  # by a worker, seen by itself
         assert ana.errors == []
 
 
