@@ -514,8 +514,10 @@ def test_a_cancel_ends_the_entering_and_takes_back_who_is_in(
     assert place.desk.campaigns.steps.go_on("step", name) == place.at
     assert "500 of 1,200 entered" in client.get(there).text
     post(client, f"{there}/cancel", why="the wrong file")
+    assert 'hx-get="' in client.get(there).text  # it is cancelled, and still takes back
     assert place.desk.campaigns.steps.go_on("step", name) is None
     assert place.desk.campaigns.progress(name).counts == {"cancelled": 500}
+    assert 'hx-get="' not in client.get(there).text
     assert not place.desk.campaigns.steps.underway.has_file(name)
 
 

@@ -145,6 +145,9 @@ def test_a_campaign_from_file_to_result_with_a_second_person_by_mouse(tmp_path: 
         ana.mouse(".confirm button")
         comes(ana, "!!document.querySelector('#progress')")
         there = ana.run("location.pathname")
+        comes(
+            ana, "document.querySelector('#progress').textContent.includes('second person')"
+        )  # a worker has entered them
         looked_at(ana, "outreach-waiting")
         ben.open(f"{site}{there}")
         looked_at(ben, "outreach-approve")

@@ -20,6 +20,7 @@ from bot.outreach.campaigns import CampaignError
 from bot.outreach.opening import opening
 from bot.outreach.pacing import Pace, times
 from bot.outreach.roster import parts_of
+from bot.outreach.steps import PARK_SECONDS
 from bot.record import Consent, Record, from_bytes, to_bytes
 from bot.sending import pause as stop_all
 from bot.sending import resume as go_on
@@ -192,6 +193,33 @@ def test_who_stops_between_plan_and_turn_is_not_written_to(clinic: Clinic) -> No
     assert [(row[0], row[2], row[3]) for row in results[1:]] == [
         ("2", "sent", "the carrier has it"), ("3", "not_sent", "opted out"), ("4", "sent", "the carrier has it")
     ]  # fmt: skip
+
+
+def test_who_stops_between_plan_and_send_does_not_even_enter(clinic: Clinic, store: Store) -> None:
+    """Judged once more with the newest record, in the same step that enters; the result says why."""
+    plan = clinic.plan(rows(3))
+    clinic.conversation.hear(phone(1), "sms", "STOP", "s1")
+    campaign = clinic.campaigns.send(plan, "ana")
+    assert clinic.states(campaign) == ["queued", "", "queued"]
+    assert '"3","' in (told := "".join(clinic.campaigns.result_lines(campaign)))
+    assert '"refused","this patient has opted out"' in told
+
+
+def test_a_campaign_that_goes_on_finds_whom_a_worker_had_in_hand_and_put_off(clinic: Clinic, store: Store) -> None:
+    """A worker saw the pause, staff went on, and then the worker put its recipient off for hours: half a minute later they
+    are looked for, and nobody waits longer than that."""
+    campaign = clinic.campaigns.send(clinic.plan(rows(1)), "ana")
+    clinic.campaigns.steps.go_on("first", campaign)
+    clinic.campaigns.pause(campaign, "ana")
+    clinic.at += 1
+    (claim,) = (one for bucket in range(3) for one in store.claim(bucket, clinic.at) if parts_of(one.id))
+    clinic.campaigns.resume(campaign, "ben")
+    clinic.work()
+    store.put_off(claim.id, clinic.at + PARK_SECONDS, fresh=True, fence=claim.till)
+    clinic.until(clinic.at + 20, 5)
+    assert not clinic.line.taken
+    clinic.until(clinic.at + 20, 5)
+    assert sum(clinic.line.taken.values()) == 1
 
 
 def test_the_switch_and_a_full_inbox_hold_a_campaign(store: Store) -> None:
