@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,9 +16,11 @@ from bot.moving import moved, stays_because
 from bot.proved import RefusedError
 from bot.publish import Answered, publish
 from bot.settings import Settings
+from bot.store.cipher import Cipher
+from bot.store.embedded import EmbeddedServer
 from bot.store.published import Published
 from bot.store.store import Store
-from bot.wiring import edition_of, put_together
+from bot.wiring import edition_of, go_live, put_together
 
 PHONE = "+17135550142"
 
@@ -45,6 +48,30 @@ def test_less_care_is_refused_until_somebody_answers_for_it(store: Store, tmp_pa
     assert len(published.log()) == 1
     assert "less care" in publish(published, lower, 4.0, Answered("Dr. Ames", "new evidence"))[1]
     assert [one["by"] for one in published.log()] == ["", "Dr. Ames"]
+
+
+def test_a_start_like_the_last_compares_nothing_and_any_other_does(
+    store: Store, server: EmbeddedServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A version that comes back is live again; a text that was lost is kept again."""
+    here = Settings.load({"SANDBOX": "1", "DATA_DIR": str(tmp_path)})
+    there = here.model_copy(update={"clinic_name": "Elsewhere"})
+    published, asked = Published(store.client, Cipher(here.secret_keys)), list[str]()
+
+    def counted(*given: Any, **more: Any) -> list[str]:
+        asked.append(given[1].mark)
+        return publish(*given, **more)
+
+    monkeypatch.setattr(room, "publish", counted)
+    first, second = edition_of(here).mark, edition_of(there).mark
+    for settings in (here, here, there, there, here):
+        go_live(settings, server.url)
+    assert asked == [one["mark"] for one in published.log()] == [first, second, first]
+    for lost in (first, *edition_of(here).flows.values(), *edition_of(here).words.values()):
+        store.client.delete(f"pub:{lost}")
+        assert go_live(here, server.url) == []
+        assert published.has(lost)
+    assert len(published.log()) == 3
 
 
 def test_an_open_conversation_goes_on_in_its_own_version_and_moves_only_to_the_same_place(
