@@ -17,10 +17,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from bot.alerts import raise_for_clinic
+from bot.alerts import ESCALATION, planned, raise_for_clinic
 from bot.followups import Office, carry_out
 from bot.sending import pause, resume
 from bot.settings import Settings, SettingsError
+from bot.store.model import Task
 from bot.store.store import Store
 from bot.tasks import TASKS
 from bot.wiring import App, put_together
@@ -331,3 +332,18 @@ def test_without_a_staff_channel_nothing_is_planned_and_half_a_channel_is_refuse
     with pytest.raises(SettingsError, match="SMTP_URL: must be like smtps://") as wrong:
         plain_settings(ALERT_EMAIL="nurse@clinic.example", SMTP_URL="http://user:hunter2@mail.example")
     assert "hunter2" not in str(wrong.value)
+
+
+def test_worse_is_told_to_the_staff_of_the_day_and_never_to_who_is_on_call() -> None:
+    """It has no call-back clock, so nothing of it escalates; an emergency goes to both, to the latter after a third of its
+    clock."""
+    channels = ("text 1", f"{ESCALATION} 1", "webhook")
+    found = {}
+    for kind in ("worse", "emergency", "no_reply"):
+        task = Task("t", "p", kind, TASKS[kind].urgency, 100.0)
+        found[kind] = [
+            (json.loads(one.body)["to"], one.due) for one in planned([task], channels, None, lambda who: "e")
+        ]
+    assert found["worse"] == [("text 1", 100.0), ("webhook", 100.0)]
+    assert found["emergency"] == [("text 1", 100.0), (f"{ESCALATION} 1", 400.0), ("webhook", 100.0)]
+    assert found["no_reply"] == []

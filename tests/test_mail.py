@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -259,6 +260,28 @@ def test_a_webhook_that_answers_a_letter_at_a_time_holds_a_worker_no_longer_than
         ):
             Webhook(f"http://{NAMED}:{port}/hook", (b"k",), time.time).tell(NOTICE)
         assert time.monotonic() - began < 2
+
+
+def test_a_webhook_is_never_told_anywhere_else_than_where_the_settings_say() -> None:
+    """It answers that it has moved: that is a failure, and nobody is asked at the other address."""
+    asked: list[str] = []
+
+    class Moved(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            asked.append(self.path)
+            self.send_response(307)
+            self.send_header("location", "/elsewhere")
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            return
+
+    with ThreadingHTTPServer((NAMED, 0), Moved) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        with pytest.raises(NotToldError, match="status 307"):
+            Webhook(f"http://{NAMED}:{server.server_address[1]}/hook", (b"k",), time.time).tell(NOTICE)
+        server.shutdown()
+    assert asked == ["/hook"]
 
 
 def test_only_a_server_on_this_machine_may_go_without_tls(start: Start) -> None:

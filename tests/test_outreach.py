@@ -222,6 +222,53 @@ def test_a_campaign_that_goes_on_finds_whom_a_worker_had_in_hand_and_put_off(cli
     assert sum(clinic.line.taken.values()) == 1
 
 
+def test_cancel_takes_everybody_back_at_once_and_not_when_their_time_comes(clinic: Clinic) -> None:
+    campaign = clinic.campaigns.send(clinic.plan(rows(30)), "ana")
+    clinic.campaigns.cancel(campaign, "ana")
+    clinic.work()
+    assert clinic.campaigns.progress(campaign).counts == {"cancelled": 30}
+    assert not [one for bucket in range(3) for one in clinic.store.claim(bucket, clinic.at + 1e6) if parts_of(one.id)]
+
+
+def test_while_sending_is_stopped_nothing_leaves_that_may_have_been_sent_or_that_answers_a_silence(
+    clinic: Clinic, store: Store
+) -> None:
+    """The worker died before the carrier, and somebody stopped all sending: it is looked for, and waits; so does a nudge."""
+    clinic.conversation.hear(phone(9), "sms", "hi", "h1")
+    nudges: list[str] = []
+    whole = clinic.line.text
+
+    def text(to: str, body: str, effect: str) -> str:
+        if to == phone(9):
+            nudges.append(body)
+        return whole(to, body, effect)
+
+    clinic.line.text = text  # type: ignore[method-assign]
+    clinic.campaigns.send(clinic.plan(rows(3)), "ana")
+    clinic.line.deadly, clinic.line.dice = 1.0, type("Before", (), {"random": lambda self: 0.0})()
+    clinic.until(NOON + 10, 2.0)
+    stop_all(store, "a wrong text", "ben", clinic.at)
+    clinic.line.deadly = 0.0
+    clinic.until(NOON + 3600, 60.0)
+    assert (dict(clinic.line.taken), nudges) == ({}, [])
+    go_on(store, "ben", clinic.at, ZoneInfo(ZONE))
+    clinic.until(NOON + 4200, 20.0)
+    assert sum(clinic.line.taken.values()) == 3
+    assert len(nudges) == 1
+
+
+def test_who_begins_to_write_before_their_turn_is_not_talked_into_and_one_a_day_counts_campaigns_too(
+    clinic: Clinic,
+) -> None:
+    campaign = clinic.campaigns.send(clinic.plan(rows(2)), "ana")
+    clinic.conversation.hear(phone(0), "sms", "hi", "h1")
+    clinic.until(NOON + 10, 1.0)
+    assert clinic.states(campaign) == ["not_sent|in a conversation", "sent"]
+    assert dict(clinic.line.taken) == {phone(1): 1}
+    (raw, _), *_ = clinic.roster.load([clinic.store.cipher.patient_id(phone(1))]).values()
+    assert from_bytes(raw).sent == pytest.approx((NOON,), abs=10)  # what the caps count
+
+
 def test_the_switch_and_a_full_inbox_hold_a_campaign(store: Store) -> None:
     clinic = Clinic(store, open_tasks=50)
     clinic.campaigns.send(clinic.plan(rows(3)), "ana")
