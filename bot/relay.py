@@ -21,6 +21,7 @@ JOB = "workers.executor.drain"
 QUEUE = "due"
 DESCRIPTION = "drain due effects"
 SAY_SECONDS = 5.0  # how often a relay leaves a sign of life
+FIRST_SECONDS = 5.0  # how often a job of one bucket goes before all others
 WAITING_LIMIT = 4  # jobs in the queue; more would only find nothing left to do
 
 
@@ -34,26 +35,41 @@ class Relay:
 
     def __init__(self, store: Store, queue_client: Redis, now: Callable[[], float]) -> None:
         self.store, self.now, self.queue = store, now, queue(queue_client)
-        self._said = float("-inf")
+        self._said, self._first = float("-inf"), dict[int, float]()
 
     def sweep(self) -> int:
         """How many jobs were submitted."""
         self._say_so()
-        waiting = self.queue.count
-        submitted = 0
-        for bucket in self.store.due_buckets(self.now()):
-            if waiting + submitted >= max(WAITING_LIMIT, self.store.buckets):
-                break
-            self._submit(bucket)
-            submitted += 1
+        waiting, submitted = self.queue.count, 0
+        for bucket, first in self.store.due_in(self.now()).items():
+            first = first and self._may_go_first(bucket)
+            if waiting + submitted < max(WAITING_LIMIT, self.store.buckets) * (2 if first else 1):
+                self._submit(bucket, first)
+                submitted += 1
         return submitted
+
+    def _may_go_first(self, bucket: int) -> bool:
+        """An alert does not wait behind the jobs of buckets with nothing but a campaign; nor do those wait for ever behind a
+        bucket that always has one."""
+        now = time.monotonic()
+        if now - self._first.get(bucket, float("-inf")) < FIRST_SECONDS:
+            return False
+        self._first[bucket] = now
+        return True
 
     def _say_so(self) -> None:
         if time.monotonic() - self._said > SAY_SECONDS:
             note_sweep(self.store, time.time())
             self._said = time.monotonic()
 
-    def _submit(self, bucket: int) -> Any:
+    def _submit(self, bucket: int, first: bool) -> Any:
         return self.queue.enqueue(
-            JOB, bucket, description=DESCRIPTION, ttl=60, result_ttl=0, failure_ttl=3600, job_timeout=120
+            JOB,
+            bucket,
+            at_front=first,
+            description=DESCRIPTION,
+            ttl=60,
+            result_ttl=0,
+            failure_ttl=3600,
+            job_timeout=120,
         )

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from redis import Redis
 
 from bot.outreach.roster import Roster
+from bot.relay import Relay
 from bot.store import Effect, Task, lanes
 from bot.store.backup import restore, write
 from bot.store.due import LEASE_SECONDS
@@ -52,6 +54,23 @@ def test_an_alert_is_in_the_first_claim_behind_5000_recipients_of_a_campaign(sto
     assert set(first[:2]) == {alert, answer}
     assert first[2] == reminder
     assert len(first) == BATCH
+
+
+def test_the_job_of_a_bucket_with_an_alert_goes_before_those_of_a_campaign(store: Store, redis_client: Redis) -> None:
+    """However many jobs wait."""
+    assert store.buckets == 3
+    for bucket in range(3):
+        store.client.zadd(f"{store.tag(bucket)}due", {f"{bucket}-x": 2 * lanes.LANE + NOW - 60})
+    relay = Relay(store, redis_client, lambda: NOW)
+    while relay.sweep():
+        pass
+    before = relay.queue.count
+    planned(store, "alert", NOW)
+    while relay.sweep():
+        pass
+    jobs = relay.queue.get_jobs()
+    assert list(jobs[0].args) == [store.bucket(P)]
+    assert len(jobs) <= 2 * before
 
 
 def test_no_lane_waits_for_ever_behind_one_that_is_never_empty(store: Store) -> None:

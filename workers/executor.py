@@ -47,8 +47,9 @@ class Executor:
     _hand: set[Future[None]] = field(default_factory=set)
 
     def drain(self, bucket: int) -> int:
-        """Do what is due now, for DRAIN_SECONDS at most (the relay submits again); how many were taken."""
-        done, until = 0, time.monotonic() + DRAIN_SECONDS
+        """Do what is due now, for DRAIN_SECONDS at most (the relay submits again), less where other buckets wait; how many
+        were taken."""
+        done, until = 0, time.monotonic() + DRAIN_SECONDS / min(self.store.buckets, 5)
         while time.monotonic() < until:
             claims = self.store.claim(bucket, self.now(), self._room())
             for claim, begun in zip(claims, self.store.begin_all(claims), strict=True):

@@ -70,7 +70,12 @@ class Due:
 
     def due_buckets(self, now: float) -> list[int]:
         """Every bucket with something due: one round trip to each server."""
-        return [bucket for bucket, count in enumerate(lanes.waiting(self.each, now)) if count]
+        return list(self.due_in(now))
+
+    def due_in(self, now: float) -> dict[int, bool]:
+        """As due_buckets; and whether an alert or an answer that somebody waits for is among it."""
+        counts = lanes.by_span(self.each, now)
+        return {bucket: bool(first) for bucket, (first, *others) in enumerate(counts) if first or any(others)}
 
     def claim(self, bucket: int, now: float, limit: int = 50, lease: float = LEASE_SECONDS) -> list[Claim]:
         """Up to *limit* due effects (2,000 at most), taken for *lease* seconds: what dies with its worker is due again

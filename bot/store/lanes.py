@@ -42,11 +42,16 @@ def claim_args(now: float, till: float, limit: int) -> list[Any]:
     return [till, limit, limit // 10, *spans_]
 
 
-def waiting(each: Each, now: float) -> list[int]:
-    """How much may be taken at *now* in each bucket. One round trip to each server."""
+def by_span(each: Each, now: float) -> list[list[int]]:
+    """How much of each span may be taken at *now*, bucket by bucket. One round trip to each server."""
     parts = spans(now)
     counts = each(lambda pipe, tag: [pipe.zcount(f"{tag}{name}", low, high) for name, low, high in parts])
-    return [sum(counts[at : at + len(parts)]) for at in range(0, len(counts), len(parts))]
+    return [counts[at : at + len(parts)] for at in range(0, len(counts), len(parts))]
+
+
+def waiting(each: Each, now: float) -> list[int]:
+    """How much may be taken at *now* in each bucket. One round trip to each server."""
+    return list(map(sum, by_span(each, now)))
 
 
 def oldest(each: Each, now: float = LANE - 1.0) -> float | None:
