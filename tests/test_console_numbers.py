@@ -262,6 +262,22 @@ def test_what_became_of_a_text_leads_to_its_conversation_until_it_is_erased(plac
     assert counted.weeks([week])[0]["m|undelivered|30003"] == 2
 
 
+def test_a_result_that_became_another_is_in_the_list_of_the_other_alone(place: Place) -> None:
+    """A recommendation after which an emergency was reported counts as the emergency."""
+    for text in ("hi", "yes", "no", "no", "no", "7", "i cant breathe"):
+        place.says(text)
+    for number, text in enumerate(("hi", "yes", "no", "no", "no", "8")):
+        place.at += 20
+        place.conversation.hear("+17135550124", "sms", text, f"SMother{number}")
+    ana, other = place.browser(place.person("nurse", "Ana")), place.desk.store.cipher.patient_id("+17135550124")
+    told = {result: rows_of(ana, f"/counted?what=ended&flow=triage&result={result}&since={week_of(place.at, ZONE)}&weeks=1")
+            for result in ("pmr", "emergency")}  # fmt: skip
+    assert {result: [row["id"] for row in rows] for result, rows in told.items()} == {
+        "pmr": [other],
+        "emergency": [place.patient],
+    }
+
+
 def test_a_viewer_gets_no_list_of_a_few(place: Place) -> None:
     """Whoever asks for its address by hand, too."""
     for text in ("hi", "yes", "no"):
