@@ -195,7 +195,7 @@ def _templates(visit: Visit, record: Record) -> list[str]:
 def _with_template(visit: Visit, record: Record, body: str) -> str:
     ready = _templates(visit, record)
     number = int(visit.typed("template", 3))
-    return f"{body} {ready[number]}".strip()[:LONGEST_REPLY] if number < len(ready) else body
+    return f"{body} {ready[number]}".strip() if number < len(ready) else body
 
 
 def _why(visit: Visit, record: Record) -> Why | None:
