@@ -45,8 +45,9 @@ def test_the_work_of_a_killed_worker_goes_on_within_half_a_minute() -> None:
             os.kill(pid, signal.SIGKILL)
         died = time.monotonic()
         books.now.advance(3600.0)
-        held = books.store.claim(0, books.now())
-        assert len(held) == 1, "what the worker held when it died"
+        held = [one.id for one in books.store.claim(0, books.now())]
+        ours = {"0-retention", "0-unread"}  # the housekeeping, where its hour has come or its first run had not
+        assert len(set(held) - ours) == 1, "what the worker held when it died"
         while not product.carrier_door.taken and time.monotonic() < died + 60:
             time.sleep(0.2)
         took = time.monotonic() - died
