@@ -109,6 +109,9 @@ def test_what_is_too_long_is_said_and_kept_whole(place: Place, nurse: FlaskClien
         assert f"at most {most} characters" in long.text
         assert fields(long.text)[field].replace("\r\n", "\n") == fits.replace("\r\n", "\n") + "y"
         assert act(place, nurse, field, once=f"{field}2", **{field: fits}).status_code == 303
+    whole = act(place, nurse, "reply", reply="z" * 630, template="0")  # a ready sentence is not cut off either
+    assert fields(whole.text)["reply"].startswith("z" * 630 + " This is Ben")
+    assert fields(whole.text)["reply"].endswith("I am calling you now.")
     assert any(b'"in":"staff"' in event and b"x" * 615 in event for event in place.desk.store.events(place.patient))
 
 
