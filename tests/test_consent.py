@@ -16,7 +16,7 @@ from bot.engine import Session
 from bot.outreach.judge import Stated, consents_of, entered, refusal
 from bot.plan import due_effect, judge, upcoming
 from bot.plan_command import evidence
-from bot.record import CLOSED, Channel, Consent, Record
+from bot.record import CLOSED, Channel, Consent, Record, from_bytes
 from bot.store.store import Store
 from tests.outreach_stage import NOON, Clinic, phone
 from tests.test_plan import MONDAY, PHONE, Weeks
@@ -154,6 +154,8 @@ def test_what_a_file_states_is_evidence_with_its_source_its_day_and_who_entered_
     ]  # fmt: skip
     assert all(one["source"] == f"file {campaign}, entered by ana: intake form" for one in found)
     assert all((one["given"][:10], one["at"][:10]) == (day, "2025-11-24") for one in found)
+    (raw, _), *_ = clinic.roster.load([store.cipher.patient_id(phone(0))]).values()
+    assert consents_of(from_bytes(raw), Stated("en", ("another form", 3.0), True), "ben", "f2") == ()  # a word stands
     clinic.until(NOON + 10, 1.0)
     clinic.conversation.hear(phone(0), "sms", "STOP", "s1")
     last = list(evidence(clinic.conversation, store.events(store.cipher.patient_id(phone(0)))))[-1]

@@ -208,14 +208,17 @@ def test_who_stops_between_plan_and_send_does_not_even_enter(clinic: Clinic, sto
 def test_a_campaign_that_goes_on_finds_whom_a_worker_had_in_hand_and_put_off(clinic: Clinic, store: Store) -> None:
     """A worker saw the pause, staff went on, and then the worker put its recipient off for hours: half a minute later they
     are looked for, and nobody waits longer than that."""
+    clinic.at = NOON + 12 * 3600.0  # at night, so that the first times are given and done with
     campaign = clinic.campaigns.send(clinic.plan(rows(1)), "ana")
-    clinic.campaigns.steps.go_on("first", campaign)
+    clinic.until(clinic.at + 60, 20)
     clinic.campaigns.pause(campaign, "ana")
-    clinic.at += 1
-    (claim,) = (one for bucket in range(3) for one in store.claim(bucket, clinic.at) if parts_of(one.id))
+    clinic.at = NOON + 22 * 3600.0
+    (claim,) = (one for bucket in range(3) for one in store.claim(bucket, clinic.at))
     clinic.campaigns.resume(campaign, "ben")
     clinic.work()
     store.put_off(claim.id, clinic.at + PARK_SECONDS, fresh=True, fence=claim.till)
+    assert (parked := store.effect(claim.id)) is not None
+    assert parked.due == clinic.at + PARK_SECONDS
     clinic.until(clinic.at + 20, 5)
     assert not clinic.line.taken
     clinic.until(clinic.at + 20, 5)
@@ -223,7 +226,9 @@ def test_a_campaign_that_goes_on_finds_whom_a_worker_had_in_hand_and_put_off(cli
 
 
 def test_cancel_takes_everybody_back_at_once_and_not_when_their_time_comes(clinic: Clinic) -> None:
+    clinic.at = NOON + 12 * 3600.0  # at night: they wait for the morning, and nothing else is left to do
     campaign = clinic.campaigns.send(clinic.plan(rows(30)), "ana")
+    clinic.until(clinic.at + 60, 20)
     clinic.campaigns.cancel(campaign, "ana")
     clinic.work()
     assert clinic.campaigns.progress(campaign).counts == {"cancelled": 30}
