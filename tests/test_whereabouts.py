@@ -7,7 +7,7 @@ import pytest
 
 from bot.consent import Hours, hours_for
 from bot.places import zones_of
-from bot.record import to_bytes
+from bot.record import from_bytes, to_bytes
 from bot.store.store import Store
 from tests.outreach_stage import NOON, Clinic, phone, rows
 from tests.test_plan import MONDAY, PHONE, TO_PMR, Weeks
@@ -66,5 +66,7 @@ def test_a_recipient_of_a_campaign_waits_for_the_morning_of_the_stated_place(sto
     clinic.campaigns.send(clinic.plan(rows(2)), "ana")
     clinic.until(NOON + 2 * 86_400 + 3000, 600)
     assert dict(clinic.line.taken) == {phone(1): 1}
+    patient = store.cipher.patient_id(phone(0))
+    assert from_bytes(clinic.roster.load([patient])[patient][0]).sent == ()  # nor decided yet: its timers begin with it
     clinic.until(NOON + 2 * 86_400 + 7200, 600)
     assert dict(clinic.line.taken) == {phone(0): 1, phone(1): 1}
