@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from threading import Event
 from typing import Any
@@ -419,9 +419,17 @@ def test_one_slow_send_holds_up_nobody(clinic: Clinic) -> None:
     clinic.line.text = text  # type: ignore[method-assign]
     clinic.at = NOON + 60
     with ThreadPoolExecutor(4) as pool:
-        clinic.executor = replace(clinic.executor, submit=pool.submit)
+        given: list[Future[None]] = []
+
+        def submit(*work: Any) -> Future[None]:
+            given.append(pool.submit(*work))
+            return given[-1]
+
+        clinic.executor = replace(clinic.executor, submit=submit)
         for _ in range(40):  # at its pace, 0.1 s apart
             clinic.work()
+            while len(busy := [one for one in given if not one.done()]) > 1:  # all but the one that waits
+                wait(busy, return_when=FIRST_COMPLETED)
             clinic.at += 0.5
     assert clinic.campaigns.progress(campaign).counts == {"sent": 30}
     assert set(clinic.line.taken.values()) == {1}
