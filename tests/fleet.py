@@ -5,6 +5,7 @@ Started from the binary that the product embeds; *servers* names another, such a
 
 from __future__ import annotations
 
+import random
 import shutil
 import signal
 import socket
@@ -39,19 +40,23 @@ def until(check: Callable[[], Any], what: str, seconds: float = 30.0) -> Any:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports nobody listens on, whose bus port (10,000 higher) exists."""
+    """Ports nobody listens on, nor on the bus port 10,000 higher; below those that the system gives to whoever connects, or
+    another test's client may have one before its server begins."""
     found: list[int] = []
-    held = []
     while len(found) < count:
-        probe = socket.socket()
-        probe.bind(("127.0.0.1", 0))
-        held.append(probe)
-        port = probe.getsockname()[1]
-        if port < 55_000:
+        port = random.SystemRandom().randrange(11_000, 22_000)
+        if port not in found and _is_free(port) and _is_free(port + 10_000):
             found.append(port)
-    for probe in held:
-        probe.close()
     return found
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 class Fleet:
