@@ -11,7 +11,7 @@ run: $(VENV)/.run
 	@exec $(BIN)/python -m bot run
 
 test: $(VENV)/.dev lint
-	$(BIN)/python -m pytest -n $(WORKERS) -m "not faults and not browser and not soak"
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not faults and not browser and not soak"
 
 faults: $(VENV)/.dev  ## kills real processes; FAULTS_SEED=n and FAULTS_SIZE=patients choose the run
 	$(BIN)/python -m pytest -n 0 -s -m faults

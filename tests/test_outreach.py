@@ -428,8 +428,9 @@ def test_one_slow_send_holds_up_nobody(clinic: Clinic) -> None:
         clinic.executor = replace(clinic.executor, submit=submit)
         for _ in range(40):  # at its pace, 0.1 s apart
             clinic.work()
-            while len(busy := [one for one in given if not one.done()]) > 1:  # all but the one that waits
-                wait(busy, return_when=FIRST_COMPLETED)
+            # All are done but the one that waits at the carrier, once there is one.
+            while len(busy := [one for one in given if not one.done()]) > first.is_set():
+                wait(busy, timeout=0.05, return_when=FIRST_COMPLETED)
             clinic.at += 0.5
     assert clinic.campaigns.progress(campaign).counts == {"sent": 30}
     assert set(clinic.line.taken.values()) == {1}
