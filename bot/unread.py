@@ -7,7 +7,6 @@ address (bot/scrub.py). Each patient is looked at once, so a phrase is counted o
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -30,23 +29,20 @@ SOON = 300.0  # seconds after a worker's first start
 
 @dataclass(frozen=True, slots=True)
 class Phrase:
-    """*words* that so many *patients* wrote to a question and that were not understood."""
+    """*words* that so many *patients* wrote to a question and that were not understood. *mark* stands for it in an address:
+    keyed, because a plain hash of a few words can be counted through."""
 
     flow: str
     state: str
     language: str
     words: str
     patients: int
+    mark: str
 
     @property
     def key(self) -> tuple[str, str, str, str]:
         """What makes it one phrase."""
         return self.flow, self.state, self.language, self.words
-
-    @property
-    def mark(self) -> str:
-        """Stands for it in an address."""
-        return hashlib.sha256("\n".join(self.key).encode()).hexdigest()[:12]
 
 
 class Unread:
@@ -86,7 +82,10 @@ class Unread:
     def known(self) -> tuple[float | None, list[Phrase]]:
         """When it was gathered last (None: never), and what was found, the most frequent first."""
         kept = self.heard.kept()
-        return (kept["at"], [Phrase(*row) for row in kept["rows"]]) if kept else (None, [])
+        mark = self.store.cipher.token_hash
+        return (
+            (kept["at"], [Phrase(*row, mark=mark("\n".join(row[:4]))) for row in kept["rows"]]) if kept else (None, [])
+        )
 
     def gathered(self) -> tuple[float, list[Phrase]]:
         """Until when patients' words were looked at, and what was found."""

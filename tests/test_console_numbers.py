@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import re
 from collections.abc import Iterator
@@ -233,6 +234,10 @@ def test_words_that_were_not_understood_lead_to_who_wrote_them_and_no_address_ho
     assert [int(said) for said, _ in found] == [len(rows_of(ana, to)) for _, to in found]
     assert found[0][0] == "9"
     assert "kinda" not in "".join(to for _, to in found)
+    # Nor a hash that anybody could find again by trying what people write.
+    plain = [hashlib.sha256("\n".join(one.key).encode()).hexdigest() for one in Unread(place.desk.store).known()[1]]
+    assert plain
+    assert not [to for _, to in found for one in plain if one[:8] in to]
 
 
 def test_where_somebody_was_erased_the_list_is_shorter_and_says_so(place: Place) -> None:
