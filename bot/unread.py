@@ -82,10 +82,11 @@ class Unread:
     def known(self) -> tuple[float | None, list[Phrase]]:
         """When it was gathered last (None: never), and what was found, the most frequent first."""
         kept = self.heard.kept()
-        mark = self.store.cipher.token_hash
-        return (
-            (kept["at"], [Phrase(*row, mark=mark("\n".join(row[:4]))) for row in kept["rows"]]) if kept else (None, [])
-        )
+        return (kept["at"], [self._phrase(row) for row in kept["rows"]]) if kept else (None, [])
+
+    def _phrase(self, row: list[Any]) -> Phrase:
+        *key, patients = row
+        return Phrase(key[0], key[1], key[2], key[3], patients, self.store.cipher.token_hash("\n".join(key)))
 
     def gathered(self) -> tuple[float, list[Phrase]]:
         """Until when patients' words were looked at, and what was found."""
